@@ -1,4 +1,4 @@
-"""The commands: serve, demo, migrate, agent, token, quarantine."""
+"""The commands: serve, demo, migrate, agent, token, quarantine, openapi."""
 
 import argparse
 import asyncio
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import uvloop
 
 from config.settings import Settings, SettingsError, load_settings
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="run it with stand-ins for the providers and a seeded shop")
     demo.set_defaults(run=_demo)
     commands.add_parser("migrate", help="create or upgrade the database").set_defaults(run=_migrate)
+    commands.add_parser("openapi", help="print the API's description (OpenAPI 3.1)").set_defaults(run=_openapi)
     add_people_commands(commands)
     _add_quarantine_commands(commands)
     for name in ("agent", "token"):
@@ -99,6 +101,13 @@ def _stop_on_signals() -> asyncio.Event:
 async def _migrate(_args: argparse.Namespace) -> list[str]:
     await migrate(_settings().database_url.get_secret_value())
     return [f"The database is at revision {head_revision()}."]
+
+
+async def _openapi(_args: argparse.Namespace) -> list[str]:
+    from gateway.web.openapi import build_document  # noqa: PLC0415  as in _serve
+    from gateway.web.server import API_ROUTES  # noqa: PLC0415
+
+    return [msgspec.json.encode(build_document(API_ROUTES, public_url="/"), order="deterministic").decode()]
 
 
 async def _run_on_database(args: argparse.Namespace) -> list[str]:
