@@ -36,6 +36,7 @@ from gateway.services.reconcile import Reconciler
 from gateway.web.chat import ChatSettings, ChatSockets
 from gateway.web.context import Context
 from gateway.web.live import LiveSockets
+from gateway.web.pages import Pages
 from gateway.web.server import build_app
 from gateway.web.smtp import SmtpReceiver
 from gateway.web.twilio import twilio_routes
@@ -176,7 +177,9 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
 
 
 @asynccontextmanager
-async def open_gateway(settings: Settings, *, others: Sequence[web.AbstractRouteDef] = ()) -> AsyncIterator[Gateway]:
+async def open_gateway(
+    settings: Settings, *, others: Sequence[web.AbstractRouteDef] = (), is_demo: bool = False
+) -> AsyncIterator[Gateway]:
     """Open everything and wire it together; `others` are routes beside the product's own.
 
     Raises:
@@ -188,7 +191,7 @@ async def open_gateway(settings: Settings, *, others: Sequence[web.AbstractRoute
         intake = _intake(resources)
         context = _context(resources, intake)
         live, chat = LiveSockets(context), ChatSockets(context, _chat_settings(settings))
-        routes = [*live.routes(), *chat.routes(), *others]
+        routes = [*live.routes(), *chat.routes(), *Pages(is_demo=is_demo).routes(), *others]
         if resources.accounts.twilio is not None:
             routes += twilio_routes(SignatureCheck(resources.accounts.twilio), intake.submit, utc_now)
         app = build_app(context, others=routes)

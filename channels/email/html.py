@@ -1,7 +1,9 @@
 """HTML from strangers: cleaned so that it can be shown, and turned into text."""
 
 import re
+from collections.abc import Mapping
 from html import escape
+from urllib.parse import unquote
 
 import nh3
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -164,6 +166,25 @@ def clean_html(html: str) -> str:
                 del attributes["src"]
         html = tree.html or ""
     return _CLEANER.clean(html).strip()
+
+
+def with_images(fragment: str, inline: Mapping[str, str], *, is_remote_shown: bool) -> str:
+    """Return a cleaned fragment with its images: the mail's own (`inline`: content id to URL), remote ones if asked."""
+    tree = LexborHTMLParser(fragment)
+    for image in tree.css("img"):
+        attributes = image.attrs
+        source = attributes.get("src") or ""
+        if source[:4].lower() == "cid:":
+            found = inline.get(unquote(source[4:]).strip("<>"))
+            if found is None:
+                del attributes["src"]
+            else:
+                attributes["src"] = found
+        remote = attributes.get("data-src")
+        if is_remote_shown and remote is not None:
+            attributes["src"] = f"https:{remote}" if remote.startswith("//") else remote
+    body = tree.body
+    return body.inner_html or "" if body is not None else ""
 
 
 def html_to_text(html: str) -> str:

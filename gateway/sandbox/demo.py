@@ -176,7 +176,7 @@ async def _serve(settings: Settings, kept: Keepsakes, remarks: Sequence[str], st
         http = await stack.enter_async_context(aiohttp.ClientSession())
         side = CustomerSide(front=_front(settings), twilio=stand_in, peer=peer, http=http)
         pages = SandboxPages(side, public_url=settings.http.public_url, twilio_url=twilio_url)
-        gateway = await stack.enter_async_context(open_gateway(settings, others=pages.routes()))
+        gateway = await stack.enter_async_context(open_gateway(settings, others=pages.routes(), is_demo=True))
         ready = asyncio.Event()
         text = _describe(settings, kept, twilio_url=twilio_url, mail_url=peer.url, remarks=remarks)
         async with asyncio.TaskGroup() as tasks:

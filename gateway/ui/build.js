@@ -1,6 +1,6 @@
 // Builds the faces into dist/: pages/ (inbox and sandbox), chat/ (the widget). Each text file gets a .gz beside it.
 //
-//   dist/pages/inbox.html, sandbox.html, assets/*    served at / and /sandbox and /assets/
+//   dist/pages/inbox.html, sandbox.html, assets/*    served at /, /sandbox and /assets/; inbox-demo.html offers the demo's log-in
 //   dist/chat/widget.js                              the launcher: a classic script, its name never changes
 //   dist/chat/assets/panel-<hash>.js                 what it fetches on the first click
 
@@ -34,6 +34,8 @@ async function buildPages() {
   });
   for (const page of ["inbox", "sandbox"]) await rename(join(outDir, page, "index.html"), join(outDir, `${page}.html`));
   for (const page of ["inbox", "sandbox"]) await rm(join(outDir, page), { recursive: true });
+  const inbox = await readFile(join(outDir, "inbox.html"), "utf8");
+  await writeFile(join(outDir, "inbox-demo.html"), inbox.replace("<html ", "<html data-demo "));
 }
 
 async function buildPanel() {

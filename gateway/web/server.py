@@ -13,13 +13,14 @@ from gateway.web.frame import bind
 from gateway.web.openapi import openapi_route
 from gateway.web.problem import answer_problems
 from gateway.web.routes import Route
-from gateway.web.v1 import actions, attachments, contacts, conversations, messages, quarantine, session, tokens
+from gateway.web.v1 import actions, attachments, contacts, conversations, mails, messages, quarantine, session, tokens
 
 API_ROUTES: tuple[Route, ...] = (
     *session.ROUTES,
     *conversations.ROUTES,
     *actions.ROUTES,
     *messages.ROUTES,
+    *mails.ROUTES,
     *contacts.ROUTES,
     *attachments.ROUTES,
     *tokens.ROUTES,
