@@ -89,6 +89,17 @@ async def list_messages(
     return await _with_files(conn, (await conn.execute(query)).all())
 
 
+async def list_from_contact(conn: AsyncConnection, contact_id: str, *, limit: int) -> list[TimelineMessage]:
+    """Return the newest messages that a contact wrote to us, over all conversations, newest first."""
+    query = (
+        select(messages)
+        .where(messages.c.contact_id == contact_id, messages.c.direction == Direction.INBOUND)
+        .order_by(messages.c.at.desc())
+        .limit(limit)
+    )
+    return await _with_files(conn, (await conn.execute(query)).all())
+
+
 async def load_message(conn: AsyncConnection, message_id: str) -> TimelineMessage:
     """Raises:
     NotFound: there is no such message.

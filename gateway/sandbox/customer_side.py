@@ -1,6 +1,7 @@
 """The customers' side of every channel: each invented customer writes as a real one would, through the real edges."""
 
 import asyncio
+import base64
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,13 @@ class Shopfront:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    filename: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerSide:
     front: Shopfront
     twilio: TwilioStandIn
@@ -71,42 +79,62 @@ class CustomerSide:
         return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(self.front.identity_secret))
 
     async def write(
-        self, customer: Customer, channel: ChannelName, text: str, now: datetime, *, subject: str | None = None
+        self,
+        customer: Customer,
+        channel: ChannelName,
+        text: str,
+        now: datetime,
+        *,
+        subject: str | None = None,
+        picture: Picture | None = None,
     ) -> str:
         """Write to the shop and return the message's id outside: a SID, a Message-ID, the chat client's id.
 
         Raises:
-            BadInput: the customer has no such channel.
+            BadInput: the customer has no such channel, or it takes no picture from here.
             Unavailable: the gateway did not take it.
         """
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 if channel is ChannelName.EMAIL:
-                    return await self._write_mail(customer, text, subject, now)
+                    return await self._write_mail(customer, text, subject, now, picture)
                 if channel is ChannelName.WEBCHAT:
+                    if picture is not None:
+                        message = "In the chat, attach it in the widget."
+                        raise BadInput(message, (InputError(path="$.picture", message=message),))
                     return await self._write_chat(customer, text, now)
-                return await self._write_text(customer, channel, text)
+                return await self._write_text(customer, channel, text, picture)
         except (aiosmtplib.SMTPException, aiohttp.ClientError, OSError) as error:
             raise Unavailable("The gateway did not take the message.") from error
 
-    async def _write_text(self, customer: Customer, channel: ChannelName, text: str) -> str:
+    async def _write_text(self, customer: Customer, channel: ChannelName, text: str, picture: Picture | None) -> str:
         if customer.phone is None:
             message = f"{customer.name} has no phone."
             raise BadInput(message, (InputError(path="$.channel", message=message),))
+        media = [] if picture is None else [(picture.content_type, base64.b64encode(picture.content).decode())]
         if channel is ChannelName.WHATSAPP:
             profile = {"ProfileName": customer.name, "WaId": customer.phone.removeprefix("+")}
             inbound = Inbound(
-                sender=f"whatsapp:{customer.phone}", to=f"whatsapp:{self.front.whatsapp}", body=text, fields=profile
+                sender=f"whatsapp:{customer.phone}",
+                to=f"whatsapp:{self.front.whatsapp}",
+                body=text,
+                media=media,
+                fields=profile,
             )
         else:
-            inbound = Inbound(sender=customer.phone, to=self.front.sms, body=text)
+            inbound = Inbound(sender=customer.phone, to=self.front.sms, body=text, media=media)
         delivered = await self.twilio.send_inbound(inbound)
         if delivered.status != HTTPStatus.OK:
             raise Unavailable(f"The gateway answered the webhook with {delivered.status or 'nothing'}.")
         return delivered.sid
 
-    async def _write_mail(self, customer: Customer, text: str, subject: str | None, now: datetime) -> str:
+    async def _write_mail(
+        self, customer: Customer, text: str, subject: str | None, now: datetime, picture: Picture | None
+    ) -> str:
         mail = _build_mail(customer, text, subject, self.mails_to(customer), shop=self.front.email, now=now)
+        if picture is not None:
+            kind, _, subtype = picture.content_type.partition("/")
+            mail.add_attachment(picture.content, kind, subtype, filename=picture.filename)
         _, recipient = parseaddr(str(mail["To"]))
         host, port = self.front.receiver
         async with aiosmtplib.SMTP(hostname=host, port=port, start_tls=False, timeout=_TIMEOUT_S) as client:

@@ -1,33 +1,34 @@
-"""`/sandbox`: the customers' side of demo mode, as JSON. Mounted by demo mode alone, for this machine alone."""
+"""`/sandbox`: the customers' side of demo mode, a page and its JSON; for this machine alone."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from aiohttp import web
 
+from gateway.domain.agent import Role
 from gateway.domain.contact import ChannelName
-from gateway.domain.delivery import MessageStatus
 from gateway.domain.errors import Forbidden, NotFound
-from gateway.domain.message import Direction
-from gateway.sandbox.customer_side import CustomerSide, read_mail
+from gateway.sandbox.customer_side import CustomerSide, Picture
 from gateway.sandbox.keepsakes import is_loopback
-from gateway.sandbox.shop import CUSTOMERS, SHOP_NAME, Customer
+from gateway.sandbox.shop import ADMIN, CUSTOMERS, SHOP_NAME, Customer
 from gateway.sandbox.smtp_ledger import Fault
+from gateway.sandbox.switches import KNOWN, SWITCHES, turn
+from gateway.sandbox.thread import SentList, SentQuery, list_sent, list_thread
 from gateway.sandbox.twilio_callbacks import CallbackMode
 from gateway.sandbox.twilio_ledger import Behaviour
+from gateway.services.login import begin_session
 from gateway.web import wire
-from gateway.web.auth import is_on_this_machine, refuse_foreign_origin, require_json
+from gateway.web.auth import is_on_this_machine, refuse_foreign_origin, require_json, set_session_cookie
 from gateway.web.chat import SOCKET_PATH
 from gateway.web.context import CONTEXT
+from gateway.web.pages import Pages
 from gateway.web.twilio import MESSAGES_PATH
-from storage.chat import find_visitors, list_chat
+from storage.agents import find_agent, list_agents, load_agent
 
 _BY_ID = {customer.id: customer for customer in CUSTOMERS}
-_MAX_BODY = 256 * 1024
-_MOST_SENT = 500
+_MAX_BODY = 8 * 1024 * 1024
 
 
 class ChannelView(msgspec.Struct):
@@ -52,36 +53,26 @@ class SandboxView(msgspec.Struct):
     customers: Sequence[CustomerView]
 
 
+class PictureBody(msgspec.Struct, forbid_unknown_fields=True):
+    """`content`: base64."""
+
+    filename: Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\r\n/]+$")]
+    content_type: Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
+    content: bytes
+
+
 class WriteBody(msgspec.Struct, forbid_unknown_fields=True):
     customer: str
     channel: ChannelName
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=50_000)]
     subject: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\r\n]+$")] | None = None
+    picture: PictureBody | None = None
 
 
 class WroteView(msgspec.Struct):
     customer: str
     channel: ChannelName
     external_id: str
-
-
-class SentQuery(msgspec.Struct):
-    customer: str
-
-
-class SentView(msgspec.Struct):
-    """A message of ours as it reached the customer."""
-
-    channel: ChannelName
-    at: datetime
-    external_id: str
-    text: str
-    subject: str | None = None
-    status: str | None = None  # what the stand-in or the chat says of it
-
-
-class SentList(msgspec.Struct):
-    items: Sequence[SentView]
 
 
 class BehaviourBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -93,19 +84,64 @@ class BehaviourBody(msgspec.Struct, forbid_unknown_fields=True):
     mail: list[Fault] = []
 
 
+class SwitchView(msgspec.Struct):
+    id: str
+    place: str
+    is_on: bool
+
+
+class SwitchesView(msgspec.Struct):
+    items: Sequence[SwitchView]
+
+
+class SwitchesBody(msgspec.Struct, forbid_unknown_fields=True):
+    """All that is to be on; what isn't named is as usual again."""
+
+    on: Annotated[list[Annotated[str, msgspec.Meta(max_length=40)]], msgspec.Meta(max_length=40)]
+
+
+class DeskView(msgspec.Struct):
+    id: str
+    name: str
+    role: Role
+    languages: Sequence[str]
+
+
+class DeskList(msgspec.Struct):
+    items: Sequence[DeskView]
+
+
+class SessionBody(msgspec.Struct, forbid_unknown_fields=True):
+    """`agent`: an id; absent: the one whom the start names."""
+
+    agent: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+
+
 class SandboxPages:
     def __init__(self, side: CustomerSide, *, public_url: str, twilio_url: str) -> None:
         self._side = side
         self._public_url = public_url
         self._twilio_url = twilio_url
+        self._pages = Pages(is_demo=True)
+        self._on: frozenset[str] = frozenset()
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.get("/sandbox", self.show, allow_head=False),
+            web.get("/sandbox", self.show_page, allow_head=False),
+            web.get("/sandbox/state", self.show, allow_head=False),
             web.get("/sandbox/sent", self.list_sent, allow_head=False),
+            web.get("/sandbox/thread", self.list_thread, allow_head=False),
             web.post("/sandbox/messages", self.write),
             web.post("/sandbox/behaviour", self.change_behaviour),
+            web.get("/sandbox/switches", self.list_switches, allow_head=False),
+            web.put("/sandbox/switches", self.turn_switches),
+            web.get("/sandbox/agents", self.list_agents, allow_head=False),
+            web.post("/sandbox/session", self.begin_session),
         ]
+
+    async def show_page(self, request: web.Request) -> web.Response:
+        self._admit(request)
+        return await self._pages.show(request, "sandbox.html")
 
     async def show(self, request: web.Request) -> web.Response:
         self._admit(request)
@@ -130,24 +166,37 @@ class SandboxPages:
     async def write(self, request: web.Request) -> web.Response:
         body = await self._read(request, WriteBody)
         customer = _find(body.customer)
+        sent = body.picture
+        picture = None
+        if sent is not None:
+            picture = Picture(filename=sent.filename, content_type=sent.content_type, content=sent.content)
         external_id = await self._side.write(
-            customer, body.channel, body.text, request.app[CONTEXT].now(), subject=body.subject
+            customer, body.channel, body.text, request.app[CONTEXT].now(), subject=body.subject, picture=picture
         )
         view = WroteView(customer=customer.id, channel=body.channel, external_id=external_id)
         return _answer(view, HTTPStatus.CREATED)
 
     async def list_sent(self, request: web.Request) -> web.Response:
+        """What the shop sent to a customer, as it reached them."""
+        customer = self._customer(request)
+        return _answer(SentList(items=await list_sent(self._side, request.app[CONTEXT].db, customer)))
+
+    async def list_thread(self, request: web.Request) -> web.Response:
+        """The same with what the customer wrote."""
+        customer = self._customer(request)
+        return _answer(SentList(items=await list_thread(self._side, request.app[CONTEXT].db, customer)))
+
+    def _customer(self, request: web.Request) -> Customer:
         self._admit(request)
         query = wire.decode_query(request.rel_url.raw_query_string, SentQuery)
         assert query is not None  # noqa: S101  there is a kind
-        customer = _find(query.customer)
-        found = [*self._mails(customer), *self._texts(customer), *await _chats(request, customer)]
-        return _answer(SentList(items=sorted(found, key=lambda item: item.at)[-_MOST_SENT:]))
+        return _find(query.customer)
 
     async def change_behaviour(self, request: web.Request) -> web.Response:
         body = await self._read(request, BehaviourBody)
         twilio, peer = self._side.twilio, self._side.peer
         if body.is_forgotten:
+            self._on = frozenset()
             twilio.behaviours.clear()
             peer.faults.clear()
         if body.callbacks is not None:
@@ -157,6 +206,52 @@ class SandboxPages:
         for fault in body.mail:
             peer.faults.add(fault)
         return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    async def list_switches(self, request: web.Request) -> web.Response:
+        self._admit(request)
+        return _answer(self._switches())
+
+    async def turn_switches(self, request: web.Request) -> web.Response:
+        body = await self._read(request, SwitchesBody)
+        if unknown := sorted(set(body.on) - KNOWN):
+            raise NotFound(f"There is no switch {unknown[0]}.")
+        self._on = frozenset(body.on)
+        turn(self._on, self._side.twilio, self._side.peer)
+        return _answer(self._switches())
+
+    def _switches(self) -> SwitchesView:
+        return SwitchesView(
+            items=[SwitchView(id=switch.id, place=switch.place, is_on=switch.id in self._on) for switch in SWITCHES]
+        )
+
+    async def list_agents(self, request: web.Request) -> web.Response:
+        self._admit(request)
+        async with request.app[CONTEXT].db.read() as conn:
+            found = [agent for agent in await list_agents(conn) if agent.disabled_at is None]
+        # The one whom the start names comes first.
+        found.sort(key=lambda agent: (agent.email != ADMIN.email, agent.name))
+        return _answer(
+            DeskList(
+                items=[
+                    DeskView(id=agent.id, name=agent.name, role=agent.role, languages=agent.languages)
+                    for agent in found
+                ]
+            )
+        )
+
+    async def begin_session(self, request: web.Request) -> web.Response:
+        """Log an agent in without a password: whoever sits at this machine could read it where the demo started."""
+        body = await self._read(request, SessionBody)
+        context = request.app[CONTEXT]
+        async with context.db.read() as conn:
+            agent = await find_agent(conn, ADMIN.email) if body.agent is None else await load_agent(conn, body.agent)
+        if agent is None or agent.disabled_at is not None:
+            raise NotFound("There is no such agent.")
+        known, now = agent, context.now()
+        logged_in = await context.db.write(lambda tx: begin_session(tx, known, now))
+        response = web.Response(status=HTTPStatus.NO_CONTENT)
+        set_session_cookie(response, context, logged_in.cookie)
+        return response
 
     def _admit(self, request: web.Request) -> None:
         """Let in whoever sits at this machine, and pages of ours.
@@ -178,59 +273,6 @@ class SandboxPages:
         body = wire.decode_body(await wire.read_body(request, _MAX_BODY), kind)
         assert body is not None  # noqa: S101  there is a kind
         return body
-
-    def _mails(self, customer: Customer) -> list[SentView]:
-        found = []
-        for kept in self._side.mails_to(customer):
-            mail = read_mail(kept)
-            plain = mail.get_body(("plain",))
-            found.append(
-                SentView(
-                    channel=ChannelName.EMAIL,
-                    at=kept.at,
-                    external_id=str(mail["Message-ID"] or "").strip("<>"),
-                    text=plain.get_content() if plain is not None else "",
-                    subject=str(mail["Subject"] or ""),
-                )
-            )
-        return found
-
-    def _texts(self, customer: Customer) -> list[SentView]:
-        channels = {
-            customer.phone: ChannelName.SMS,
-            f"whatsapp:{customer.phone}": ChannelName.WHATSAPP,
-        }
-        return [
-            SentView(
-                channel=channels[message.to],
-                at=message.created_at,
-                external_id=message.sid,
-                text=message.body,
-                status=message.status,
-            )
-            for message in self._side.twilio.accepted
-            if message.to in channels
-        ]
-
-
-async def _chats(request: web.Request, customer: Customer) -> list[SentView]:
-    """Return what the customer's own browser has been shown, or will be when it comes back."""
-    async with request.app[CONTEXT].db.read() as conn:
-        visitor = (await find_visitors(conn, [customer.visitor])).get(customer.visitor)
-        if visitor is None:
-            return []
-        found = await list_chat(conn, visitor.address_id, after_seq=visitor.chat_seq - _MOST_SENT, limit=_MOST_SENT)
-    return [
-        SentView(
-            channel=ChannelName.WEBCHAT,
-            at=message.at,
-            external_id=message.id,
-            text=message.text,
-            status=MessageStatus(message.status),
-        )
-        for message in found
-        if message.direction is Direction.OUTBOUND
-    ]
 
 
 def _find(customer_id: str) -> Customer:

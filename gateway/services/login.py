@@ -55,21 +55,26 @@ async def log_in(db: Database, guard: LoginGuard, *, email: str, password: str, 
     known = await check_agents_password(db, guard, email=email, password=password, now=now)
     guard.clients.succeed(client)
     rehashed = await guard.passwords.hash(password) if guard.passwords.is_outdated(known.password_hash) else None
-    cookie = new_secret()
 
-    async def begin(tx: Transaction) -> None:
+    async def begin(tx: Transaction) -> LoggedIn:
         current = await agents.lock_credentials(tx, known.agent.email)
         if current is None or current.agent.disabled_at or current.password_hash != known.password_hash:
             raise _wrong()
         if rehashed is not None:
             await agents.save_password(tx, known.agent.id, rehashed)
-        await sessions.delete_expired_sessions(tx, now)
-        await sessions.insert_session(
-            tx, token_hash=hash_secret(cookie), agent_id=known.agent.id, now=now, expires_at=now + IDLE_TIMEOUT
-        )
+        return await begin_session(tx, known.agent, now)
 
-    await db.write(begin)
-    return LoggedIn(agent=known.agent, cookie=cookie, expires_at=now + ABSOLUTE_TIMEOUT)
+    return await db.write(begin)
+
+
+async def begin_session(tx: Transaction, agent: Agent, now: datetime) -> LoggedIn:
+    """Return a new session of an agent who has proved who they are."""
+    cookie = new_secret()
+    await sessions.delete_expired_sessions(tx, now)
+    await sessions.insert_session(
+        tx, token_hash=hash_secret(cookie), agent_id=agent.id, now=now, expires_at=now + IDLE_TIMEOUT
+    )
+    return LoggedIn(agent=agent, cookie=cookie, expires_at=now + ABSOLUTE_TIMEOUT)
 
 
 async def check_agents_password(

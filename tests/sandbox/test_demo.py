@@ -2,14 +2,12 @@
 
 import asyncio
 import os
-import re
 import socket
 import stat
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -20,12 +18,10 @@ import pytest
 
 from gateway.domain.contact import ChannelName
 from gateway.domain.ids import new_id
-from gateway.sandbox.demo import STAND_INS
-from gateway.sandbox.keepsakes import make_keepsakes, save_keepsakes
 from gateway.sandbox.shop import SHOP_EMAIL, SHOP_SMS, SHOP_WHATSAPP
-from tests.support.gateway import ROOT, GatewayProcess, prepared_gateway
+from tests.support.demo import DemoProcess
+from tests.support.gateway import ROOT, prepared_gateway
 from tests.support.ports import free_port
-from tests.support.processes import start_process
 from tests.support.twilio import sign
 
 WORDS = {channel: f"Eu escrevo por {channel}." for channel in ChannelName}
@@ -35,63 +31,6 @@ ENDS = {
     ChannelName.WHATSAPP: "read",
     ChannelName.WEBCHAT: "sent",
 }
-
-
-@dataclass
-class DemoProcess(GatewayProcess):
-    """`python main.py demo` with a data folder and ports of its own; `printed` is what it said when it was ready."""
-
-    mail_port: int = field(default_factory=free_port)
-    printed: dict[str, str] = field(default_factory=dict)
-
-    def _environment(self) -> dict[str, str]:
-        return {
-            "PATH": os.environ["PATH"],
-            "GATEWAY_DATA_DIR": str(self.folder / "data"),
-            "GATEWAY_HTTP__LISTEN": f"127.0.0.1:{self.port}",
-            "GATEWAY_EMAIL__LISTEN": f"127.0.0.1:{self.mail_port}",
-            **self.settings,
-        }
-
-    def keep_ports(self) -> None:
-        """Give the stand-ins ports of their own, as an earlier start would have left them: other tests run beside."""
-        data = self.folder / "data"
-        data.mkdir(mode=0o700)
-        ports = {name: free_port() for name in STAND_INS}
-        save_keepsakes(data, replace(make_keepsakes(), ports=ports))
-
-    async def start(self, *, crash_at: str | None = None, is_awaited: bool = True) -> None:
-        self.log.unlink(missing_ok=True)
-        command = [sys.executable, str(ROOT / "main.py"), "demo"]
-        self.process = start_process(command, log=self.log, env=self._environment(), cwd=self.folder)
-        async with asyncio.timeout(30):
-            while "What to try" not in self.log.read_text(encoding="utf-8"):
-                assert self.process.poll() is None, self.log.read_text(encoding="utf-8")
-                await asyncio.sleep(0.02)
-        self.printed = dict(re.findall(r"^  (\S.*?)  +(\S+)", self.log.read_text(encoding="utf-8"), re.MULTILINE))
-        self.token = self.printed["API token"]
-
-    async def customer(self, id_: str = "c-1") -> dict[str, Any]:
-        (found,) = [customer for customer in (await self.get("/sandbox"))["customers"] if customer["id"] == id_]
-        return dict(found)
-
-    async def conversations_of(self, customer_id: str = "c-1") -> list[dict[str, Any]]:
-        (contact,) = (await self.get("/v1/contacts", address=customer_id))["items"]
-        page = await self.get("/v1/conversations", limit="500")
-        return [item for item in page["items"] if item["contact"]["id"] == contact["id"]]
-
-    async def sent_to(self, customer_id: str = "c-1") -> list[dict[str, Any]]:
-        return list((await self.get("/sandbox/sent", customer=customer_id))["items"])
-
-    async def until_status(self, conversation_id: str, message_id: str, status: str) -> None:
-        async with asyncio.timeout(20):
-            while (found := await self.message(conversation_id, message_id))["status"] != status:
-                assert found["status"] != "failed", found
-                await asyncio.sleep(0.02)
-
-    async def message(self, conversation_id: str, message_id: str) -> dict[str, Any]:
-        (found,) = [item for item in await self.messages(conversation_id) if item["id"] == message_id]
-        return found
 
 
 @pytest.fixture
@@ -274,8 +213,13 @@ async def test_the_sandbox_takes_nothing_from_somebody_elses_page(demo: DemoProc
 async def test_the_real_gateway_has_no_sandbox_and_the_two_keep_out_of_each_others_folder(tmp_path: Path) -> None:
     async with prepared_gateway(tmp_path, {}) as gateway:
         await gateway.start()
-        for method, path in (("GET", "/sandbox"), ("GET", "/sandbox/sent"), ("POST", "/sandbox/messages")):
-            async with gateway.http.request(method, gateway.url + path, json={}) as answer:
+        for method, path in (
+            ("GET", "/sandbox"),
+            ("GET", "/sandbox/state"),
+            ("GET", "/sandbox/sent"),
+            ("POST", "/sandbox/messages"),
+        ):
+            async with gateway.http.request(method, f"{gateway.url}/sandbox{path}", json={}) as answer:
                 assert answer.status == 404
         gateway.stop()
     status, said = refused({"GATEWAY_HTTP__LISTEN": f"127.0.0.1:{free_port()}"}, tmp_path)
@@ -336,7 +280,7 @@ async def test_what_the_environment_sets_goes_first(tmp_path: Path) -> None:
         demo.keep_ports()
         await demo.start()
         assert demo.printed["Twilio auth token"] == settings["GATEWAY_TWILIO__AUTH_TOKEN"]
-        channels = (await demo.get("/sandbox"))["channels"]
+        channels = (await demo.get("/sandbox/state"))["channels"]
         assert channels["email"]["address"] == "hello@otherfern.example"
         assert channels["sms"]["address"] == "+12025550199"
         for channel in ("sms", "email"):
