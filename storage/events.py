@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.domain.conversation import EventType
@@ -136,26 +136,41 @@ async def store_events(tx: Transaction, stored: Sequence[StoredEvent]) -> None:
         tx.notices.append(Notice(topic="inbox", body=msgspec.json.encode({"conversation": id_, "seq": seq})))
 
 
+def _event(row: Row[Any]) -> StoredEvent:
+    return StoredEvent(
+        conversation_id=row.conversation_id,
+        seq=row.seq,
+        type=EventType(row.type),
+        at=row.at,
+        actor_kind=AuthorKind(row.actor_kind),
+        actor_id=row.actor_id,
+        message_id=row.message_id,
+        data=row.data,
+    )
+
+
 async def list_events(conn: AsyncConnection, conversation_id: str, *, after_seq: int, limit: int) -> list[StoredEvent]:
+    """Return the events whose number is over `after_seq`, in the order of their numbers."""
     query = (
         select(events)
         .where(events.c.conversation_id == conversation_id, events.c.seq > after_seq)
         .order_by(events.c.seq)
         .limit(limit)
     )
-    return [
-        StoredEvent(
-            conversation_id=row.conversation_id,
-            seq=row.seq,
-            type=EventType(row.type),
-            at=row.at,
-            actor_kind=AuthorKind(row.actor_kind),
-            actor_id=row.actor_id,
-            message_id=row.message_id,
-            data=row.data,
-        )
-        for row in await conn.execute(query)
-    ]
+    return [_event(row) for row in await conn.execute(query)]
+
+
+async def list_events_before(
+    conn: AsyncConnection, conversation_id: str, *, before_seq: int, limit: int
+) -> list[StoredEvent]:
+    """Return the last events whose number is under `before_seq`, in the order of their numbers."""
+    query = (
+        select(events)
+        .where(events.c.conversation_id == conversation_id, events.c.seq < before_seq)
+        .order_by(events.c.seq.desc())
+        .limit(limit)
+    )
+    return [_event(row) for row in (await conn.execute(query)).all()[::-1]]
 
 
 async def load_last_seqs(conn: AsyncConnection, ids: Iterable[str]) -> dict[str, int]:

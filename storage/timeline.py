@@ -89,6 +89,19 @@ async def list_messages(
     return await _with_files(conn, (await conn.execute(query)).all())
 
 
+async def list_messages_before(
+    conn: AsyncConnection, conversation_id: str, *, before_seq: int, limit: int
+) -> list[TimelineMessage]:
+    """Return the last messages whose number is under `before_seq`, in the order of their numbers."""
+    query = (
+        select(messages)
+        .where(messages.c.conversation_id == conversation_id, messages.c.seq < before_seq)
+        .order_by(messages.c.seq.desc())
+        .limit(limit)
+    )
+    return await _with_files(conn, (await conn.execute(query)).all()[::-1])
+
+
 async def list_from_contact(conn: AsyncConnection, contact_id: str, *, limit: int) -> list[TimelineMessage]:
     """Return the newest messages that a contact wrote to us, over all conversations, newest first."""
     query = (

@@ -20,8 +20,8 @@ from storage.messages import NewMessage, claim_uploads, insert_messages
 from storage.replies import ReachableAddress, ReplyTarget
 from storage.search import SearchRow, index_messages
 
-_MOST_TEXT = 50_000  # characters
-_MOST_FILES = 10  # Twilio: at most 10 media a message (error 21623)
+MOST_TEXT = 50_000  # characters
+MOST_FILES = 10  # Twilio: at most 10 media a message (error 21623)
 _MOST_COPIES = 20
 _FARTHEST = timedelta(days=365)
 _RESENDABLE = frozenset({MessageStatus.FAILED, MessageStatus.UNKNOWN})
@@ -140,10 +140,10 @@ def _check(wanted: Reply, channel: ChannelName, now: datetime) -> None:
     mistakes = []
     if not wanted.text.strip() and not wanted.attachments:
         mistakes.append(InputError(path="$.text", message="Write something, or attach a file."))
-    if len(wanted.text) > _MOST_TEXT:
-        mistakes.append(InputError(path="$.text", message=f"At most {_MOST_TEXT} characters."))
-    if len(wanted.attachments) > _MOST_FILES:
-        mistakes.append(InputError(path="$.attachments", message=f"At most {_MOST_FILES} files."))
+    if len(wanted.text) > MOST_TEXT:
+        mistakes.append(InputError(path="$.text", message=f"At most {MOST_TEXT} characters."))
+    if len(wanted.attachments) > MOST_FILES:
+        mistakes.append(InputError(path="$.attachments", message=f"At most {MOST_FILES} files."))
     if wanted.cc and channel is not ChannelName.EMAIL:
         mistakes.append(InputError(path="$.cc", message="Only e-mail has copies."))
     if len(wanted.cc) > _MOST_COPIES:

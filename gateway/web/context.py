@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from gateway.domain.contact import ChannelName
+from gateway.services.allowances import ChannelLimits, Limits
 from gateway.services.login import LoginGuard
 from gateway.services.receive import Submit
 from gateway.services.reply import Split
@@ -22,6 +23,10 @@ Check = Callable[[], Awaitable[bool]]
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def _no_limits(_channel: ChannelName) -> ChannelLimits | None:
+    return None
 
 
 def _as_one(_channel: ChannelName, text: str) -> tuple[str, ...]:
@@ -43,6 +48,7 @@ class Context:
     queues: frozenset[str] = frozenset({DEFAULT_QUEUE})  # what there is to transfer to and to take from
     max_upload_bytes: int = MAX_BLOB_BYTES
     split: Split = _as_one  # a reply's text into its provider messages
+    limits: Limits = _no_limits  # of the channels that are set up
 
     @property
     def origin(self) -> str:

@@ -13,12 +13,26 @@ from gateway.web.frame import bind
 from gateway.web.openapi import openapi_route
 from gateway.web.problem import answer_problems
 from gateway.web.routes import Route
-from gateway.web.v1 import actions, attachments, contacts, conversations, mails, messages, quarantine, session, tokens
+from gateway.web.v1 import (
+    actions,
+    attachments,
+    channels,
+    contacts,
+    conversations,
+    inbox_views,
+    mails,
+    messages,
+    quarantine,
+    session,
+    tokens,
+)
 
 API_ROUTES: tuple[Route, ...] = (
     *session.ROUTES,
     *conversations.ROUTES,
+    *inbox_views.ROUTES,
     *actions.ROUTES,
+    *channels.ROUTES,
     *messages.ROUTES,
     *mails.ROUTES,
     *contacts.ROUTES,
@@ -68,6 +82,8 @@ def _measure(context: Context) -> Middleware:
     async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
         began = time.perf_counter()
         response = await handler(request)
+        if isinstance(response, web.WebSocketResponse):  # what took that time is no answer, but a conversation
+            return response
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "none"
         method = request.method if resource is not None else "none"  # a client may invent any number of methods

@@ -1,6 +1,7 @@
 """Conversations are listed and read."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -20,8 +21,10 @@ from storage.conversations import (
     load_conversation,
     search_conversations,
 )
-from storage.events import StoredEvent, list_events
-from storage.timeline import list_messages
+from storage.events import StoredEvent, list_events, list_events_before
+from storage.timeline import list_messages, list_messages_before
+
+T = TypeVar("T")
 
 MAX_FOUND = 50
 
@@ -45,9 +48,13 @@ class SeqCursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 
 class SeqQuery(PageQuery):
-    """`after_seq` is the last number that the caller has; `after`, where given, goes on from a page."""
+    """`after_seq` is the last number that the caller has; `after`, where given, goes on from a page.
+
+    With `before_seq` the last ones before that number come instead, still in order; `next` then leads further back.
+    """
 
     after_seq: Seq = 0
+    before_seq: Seq | None = None
 
 
 async def get_conversations(call: Call[None, ConversationQuery]) -> Page[ConversationView]:
@@ -104,14 +111,35 @@ def _after_seq(query: SeqQuery) -> int:
     return query.after_seq if cursor is None else cursor.seq
 
 
+def _before_seq(query: SeqQuery) -> int | None:
+    if query.before_seq is None:
+        return None
+    cursor = decode_cursor(query.after, SeqCursor)
+    return query.before_seq if cursor is None else cursor.seq
+
+
+def _cut_before(items: list[T], limit: int, seq_of: Callable[[T], int]) -> Page[T]:
+    """Return a page of what came before: the surplus one, which says that more do, stands in front."""
+    if len(items) <= limit:
+        return Page(items=items)
+    return Page(items=items[1:], next=encode_cursor(SeqCursor(seq_of(items[1]))))
+
+
 async def get_messages(call: Call[None, SeqQuery]) -> Page[MessageView]:
     query = call.query
+    before_seq, limit = _before_seq(query), query.limit + 1
     async with call.context.db.read() as conn:
         await load_conversation(conn, call.id)
-        rows = await list_messages(conn, call.id, after_seq=_after_seq(query), limit=query.limit + 1)
+        if before_seq is None:
+            rows = await list_messages(conn, call.id, after_seq=_after_seq(query), limit=limit)
+        else:
+            rows = await list_messages_before(conn, call.id, before_seq=before_seq, limit=limit)
     links = links_of(call.context)
+    views = [message_view(row, links, call.now) for row in rows]
+    if before_seq is not None:
+        return _cut_before(views, query.limit, lambda view: view.seq)
     return cut_page(
-        [message_view(row, links, call.now) for row in rows],
+        views,
         query.limit,
         lambda last: encode_cursor(SeqCursor(last.seq)),
     )
@@ -119,9 +147,15 @@ async def get_messages(call: Call[None, SeqQuery]) -> Page[MessageView]:
 
 async def get_events(call: Call[None, SeqQuery]) -> Page[StoredEvent]:
     query = call.query
+    before_seq, limit = _before_seq(query), query.limit + 1
     async with call.context.db.read() as conn:
         await load_conversation(conn, call.id)
-        rows = await list_events(conn, call.id, after_seq=_after_seq(query), limit=query.limit + 1)
+        if before_seq is None:
+            rows = await list_events(conn, call.id, after_seq=_after_seq(query), limit=limit)
+        else:
+            rows = await list_events_before(conn, call.id, before_seq=before_seq, limit=limit)
+    if before_seq is not None:
+        return _cut_before(rows, query.limit, lambda event: event.seq)
     return cut_page(rows, query.limit, lambda last: encode_cursor(SeqCursor(last.seq)))
 
 
