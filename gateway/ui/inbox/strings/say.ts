@@ -1,27 +1,27 @@
 // `say("list.empty")`: the page's words in the agent's language. English is always there; others come when chosen.
 
 import { signal } from "@preact/signals";
-import { type Language, type Text, type Values, directionOf, fillIn, pickLanguage } from "../../kit/language";
+import { LANGUAGES, type Language, type Text, type Values, directionOf, fillIn, pickLanguage } from "../../kit/language";
 import { type Catalogue, en } from "./en";
 
 type Keys = { [S in keyof Catalogue]: `${S & string}.${keyof Catalogue[S] & string}` }[keyof Catalogue];
 
-const CATALOGUES: Partial<Record<Language, () => Promise<{ default: Catalogue }>>> = import.meta.glob
-  ? Object.fromEntries(
-      Object.entries(import.meta.glob<{ default: Catalogue }>(["./*.ts", "!./say.ts", "!./en.ts", "!./*.test.ts"])).map(
-        ([path, load]) => [path.slice(2, -3), load],
-      ),
-    )
-  : {};
+const CATALOGUES: Partial<Record<Language, () => Promise<{ default: Catalogue }>>> = Object.fromEntries(
+  Object.entries(import.meta.glob<{ default: Catalogue }>(["./*.ts", "!./say.ts", "!./en.ts", "!./*.test.ts"])).map(
+    ([path, load]) => [path.slice(2, -3), load],
+  ),
+);
+
+/** The languages that the page has words in. */
+export const SPOKEN: readonly Language[] = LANGUAGES.filter((one) => one === "en" || one in CATALOGUES);
 
 export const language = signal<Language>("en");
 const catalogue = signal<Catalogue>(en);
 
 /** Shows the page in the first of `wanted` that we speak; loads its words first. */
 export async function speak(wanted: readonly string[]): Promise<void> {
-  const chosen = pickLanguage(wanted);
+  const chosen = pickLanguage(wanted.filter((tag) => SPOKEN.some((one) => tag.toLowerCase().startsWith(one))));
   const load = CATALOGUES[chosen];
-  if (chosen !== "en" && !load) return;
   const words = load ? (await load()).default : en;
   catalogue.value = words;
   language.value = chosen;
