@@ -1,0 +1,51 @@
+// What the chat says, in English: the shape of every other language.
+
+import type { Text } from "../../kit/language";
+
+const words = {
+  title: "Chat with {shop}",
+  greeting: "Hello. What can we do for you?",
+  answers_within: { one: "We usually answer within a minute.", other: "We usually answer within {count} minutes." },
+  answers_later: "We read everything and answer as soon as we can.",
+  away_mail: "Nobody is here right now. We answer by e-mail.",
+  away_sms: "Nobody is here right now. We answer by text message.",
+  away_ask: "Nobody is here right now. Leave your e-mail address and we answer there.",
+  name: "Your name",
+  email: "Your e-mail address",
+  optional: "optional",
+  leave: "Save",
+  left: "Thank you. We answer there if you leave.",
+  needed: "This is needed before the message can go.",
+  email_wrong: "That is no complete e-mail address.",
+  write: "Write a message",
+  send: "Send",
+  attach: "Attach a file",
+  attaching: "Attaching {name}",
+  attach_failed: "{name} could not be attached: {reason}",
+  remove: "Remove {name}",
+  close: "Close the chat",
+  you: "You",
+  us: "{shop}",
+  waiting: "not sent yet",
+  sent: "sent",
+  read: "read",
+  typing: "{shop} is writing",
+  offline: "The connection is lost. What you write is kept and goes out later.",
+  transcript: "Send me this chat by e-mail",
+  transcript_send: "Send the chat",
+  transcript_sent: "On its way to your mailbox.",
+  privacy: "What you write is kept so that we can help you.",
+  privacy_link: "Privacy",
+  topics: "What is it about",
+  "order.status": "My order",
+  "delivery.tracking": "Where is my parcel",
+  "return.start": "Return something",
+  "refund.progress": "My refund",
+  "presales.usage": "Advice on a product",
+  "complaint.product": "A problem with a product",
+  human: "Talk to a person",
+  other: "Something else",
+} satisfies Record<string, Text>;
+
+export type Words = { [K in keyof typeof words]: Text };
+export default words;
