@@ -28,16 +28,19 @@ from config.values import (
     Mailbox,
     Networks,
     Origins,
+    PageUrl,
     RedisUrl,
     ServiceSid,
     SmsSender,
     SmtpUrl,
+    Topics,
     WebUrl,
     WhatsAppSender,
     Word,
 )
 
 _PREFIX = "GATEWAY_"
+Ask = Literal["off", "optional", "required"]
 _MIB = 1024 * 1024
 
 
@@ -106,6 +109,22 @@ class WebchatSettings(_Group):
     )
     identity_secret: Key | None = _setting(None, "signs the shop's customer identity (JWT HS256, RFC 7518: 32 bytes)")
     identity_audience: Line | None = _setting(None, "the `aud` that an identity must name", shown="none: any")
+    shop_name: Line | None = _setting(
+        None, "whose chat it is, for visitors", shown="the e-mail sender's name, or Customer service"
+    )
+    ask_topic: Ask = _setting("optional", "what a visitor is asked before the chat: `off`, `optional` or `required`")
+    ask_name: Ask = _setting("optional", "the same of their name")
+    ask_email: Ask = _setting("optional", "the same of their e-mail address: answers go there when they have left")
+    topics: Topics = _setting(
+        ("order.status", "delivery.tracking", "return.start", "refund.progress", "presales.usage", "other"),
+        "the topics they choose from, by id, with commas between",
+        shown="the six most asked",
+    )
+    privacy_url: PageUrl | None = _setting(None, "the shop's privacy notice, linked in the chat")
+    answers_within_min: int | None = _setting(None, "minutes in which an answer mostly comes, said in the chat", ge=1)
+    hand_over_s: float = _setting(
+        120, "after which an answer that the visitor did not take goes out by e-mail, or by SMS", gt=0
+    )
 
 
 class FilesSettings(_Group):
@@ -156,6 +175,11 @@ class Settings(_Group):
     def files_url(self) -> str:
         """Where attachments are kept, as `file:///…` or `s3://…`."""
         return self.files.url or (self.data_dir / "files").as_uri()
+
+    @property
+    def shop_name(self) -> str:
+        """Whose chat it is, for visitors."""
+        return self.webchat.shop_name or self.email.sender_name or "Customer service"
 
     @property
     def chat_origins(self) -> tuple[str, ...]:

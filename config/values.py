@@ -63,6 +63,13 @@ def _check_web_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _check_page_url(value: str) -> str:
+    _check_url(value, ("http", "https"))
+    if urlsplit(value).username is not None:
+        raise ValueError("must have no user")
+    return value
+
+
 def _check_origin(value: str) -> str:
     url = _check_web_url(value)
     if urlsplit(url).path:
@@ -137,6 +144,7 @@ def _network(value: str) -> str:
 
 Listen = Annotated[HostPort, BeforeValidator(_parse_host_port)]
 WebUrl = Annotated[str, AfterValidator(_check_web_url)]
+PageUrl = Annotated[str, AfterValidator(_check_page_url)]
 Key = Annotated[SecretStr, AfterValidator(_check_key)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_check_redis)]
@@ -146,6 +154,8 @@ FilesUrl = Annotated[str, AfterValidator(_check_files)]
 Folder = Annotated[Path, AfterValidator(Path.absolute)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], BeforeValidator(_split)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_split)]
+_Topic = Annotated[str, _matching(r"[a-z_]+(\.[a-z_]+)?", "must be ids of topics, as order.status")]
+Topics = Annotated[tuple[_Topic, ...], BeforeValidator(_split)]
 Mailbox = Annotated[str, _matching(r"[^@\s<>]+@[^@\s<>]+", "must be a mail address")]
 Line = Annotated[str, _matching(r"[^\r\n]+", "must be one line")]
 Word = Annotated[str, _matching(r"[^\s;]+", "must be one word")]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, insert, not_, or_, select, update
+from sqlalchemy import Row, Select, and_, func, insert, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.domain.chat import ChatFile, ChatMessage
@@ -32,15 +32,23 @@ class Visitor:
     contact_id: str
     value: str
     chat_seq: int  # the last number of their own chat
+    seen_chat_seq: int = 0  # up to which an agent has looked at what they wrote
 
 
 async def find_visitors(conn: AsyncConnection, values: Iterable[str]) -> dict[str, Visitor]:
     """Return those of these visitors that we know, by value."""
-    query = select(addresses.c.id, addresses.c.contact_id, addresses.c.value, addresses.c.chat_seq).where(
+    columns = (addresses.c.id, addresses.c.contact_id, addresses.c.value, addresses.c.chat_seq)
+    query = select(*columns, addresses.c.seen_chat_seq).where(
         addresses.c.kind == AddressKind.VISITOR, member_of(conn, addresses.c.value, values)
     )
     return {
-        row.value: Visitor(address_id=row.id, contact_id=row.contact_id, value=row.value, chat_seq=row.chat_seq)
+        row.value: Visitor(
+            address_id=row.id,
+            contact_id=row.contact_id,
+            value=row.value,
+            chat_seq=row.chat_seq,
+            seen_chat_seq=row.seen_chat_seq,
+        )
         for row in await conn.execute(query)
     }
 
@@ -54,6 +62,17 @@ async def list_chat(conn: AsyncConnection, address_id: str, *, after_seq: int, l
         .limit(limit)
     )
     return await _with_files(conn, (await conn.execute(query)).all())
+
+
+async def list_newest(conn: AsyncConnection, address_id: str, *, limit: int) -> list[ChatMessage]:
+    """Return the newest messages of a visitor's own chat, the oldest first."""
+    query = (
+        select(messages)
+        .where(messages.c.address_id == address_id, messages.c.chat_seq.is_not(None))
+        .order_by(messages.c.chat_seq.desc())
+        .limit(limit)
+    )
+    return await _with_files(conn, (await conn.execute(query)).all()[::-1])
 
 
 async def list_elsewhere(conn: AsyncConnection, contact_id: str, *, apart_from: str, limit: int) -> list[ChatMessage]:
@@ -119,6 +138,39 @@ async def find_place(conn: AsyncConnection, message_id: str) -> ChatPlace | None
     return ChatPlace(address_id=row.address_id, chat_seq=row.chat_seq)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastSaid:
+    """The last message of a chat: its number there, and whose work it is part of."""
+
+    chat_seq: int
+    conversation_id: str
+    contact_id: str
+
+
+async def find_last(conn: AsyncConnection, address_id: str) -> LastSaid | None:
+    query = (
+        select(messages.c.chat_seq, messages.c.conversation_id, messages.c.contact_id)
+        .where(messages.c.address_id == address_id, messages.c.chat_seq.is_not(None))
+        .order_by(messages.c.chat_seq.desc())
+        .limit(1)
+    )
+    row = (await conn.execute(query)).one_or_none()
+    if row is None or row.chat_seq is None:
+        return None
+    return LastSaid(chat_seq=row.chat_seq, conversation_id=row.conversation_id, contact_id=row.contact_id)
+
+
+async def find_claim(conn: AsyncConnection, visitor: Visitor, name: str) -> str | None:
+    """Return what a visitor said of themselves in their chat under this name, whomever they were merged into since."""
+    family = await load_family(conn, visitor.contact_id)
+    query = select(contacts.c.attributes).where(member_of(conn, contacts.c.id, family))
+    for attributes in (await conn.execute(query)).scalars():
+        said = attributes.get("claims", {}).get(visitor.address_id, {}).get(name)
+        if said:
+            return str(said)
+    return None
+
+
 async def find_unreported(
     conn: AsyncConnection, address_id: str, *, after_seq: int, up_to_seq: int, status: MessageStatus
 ) -> list[str]:
@@ -158,6 +210,33 @@ async def find_chat_partner(conn: AsyncConnection, conversation_id: str) -> str 
     return (await conn.execute(query)).scalar_one_or_none()
 
 
+async def mark_seen(tx: Transaction, conversation_id: str, seq: int) -> dict[str, int]:
+    """Note for the visitors of a conversation that an agent looked at what they wrote in it, up to its number `seq`.
+
+    Return, for each of their addresses where that is news, up to which number of their own chat; it never goes back.
+    """
+    news = (
+        select(func.max(messages.c.chat_seq))
+        .where(
+            messages.c.address_id == addresses.c.id,
+            messages.c.chat_seq > addresses.c.seen_chat_seq,
+            messages.c.conversation_id == conversation_id,
+            messages.c.seq <= seq,
+            messages.c.direction == Direction.INBOUND,
+        )
+        .correlate(addresses)
+        .scalar_subquery()
+    )
+    contact = select(conversations.c.contact_id).where(conversations.c.id == conversation_id).scalar_subquery()
+    query = (
+        update(addresses)
+        .where(addresses.c.contact_id == contact, addresses.c.kind == AddressKind.VISITOR, news.is_not(None))
+        .values(seen_chat_seq=news)
+        .returning(addresses.c.id, addresses.c.seen_chat_seq)
+    )
+    return {row.id: row.seen_chat_seq for row in await tx.conn.execute(query)}
+
+
 async def has_uploads(conn: AsyncConnection, owner: str, upload_ids: Collection[str]) -> bool:
     """True where all of these were uploaded by `owner`."""
     query = select(attachments.c.id).where(member_of(conn, attachments.c.id, upload_ids), attachments.c.owner == owner)
@@ -195,12 +274,19 @@ class ContactFacts:
 
 
 async def lock_facts(tx: Transaction, contact_id: str) -> ContactFacts:
-    query = (
-        select(contacts.c.name, contacts.c.language, contacts.c.attributes)
-        .where(contacts.c.id == contact_id)
-        .with_for_update(key_share=True)
-    )
-    row = (await tx.conn.execute(query)).one()
+    return await _read_facts(tx.conn, _facts_of(contact_id).with_for_update(key_share=True))
+
+
+async def load_facts(conn: AsyncConnection, contact_id: str) -> ContactFacts:
+    return await _read_facts(conn, _facts_of(contact_id))
+
+
+def _facts_of(contact_id: str) -> Select[tuple[str | None, str | None, Any]]:
+    return select(contacts.c.name, contacts.c.language, contacts.c.attributes).where(contacts.c.id == contact_id)
+
+
+async def _read_facts(conn: AsyncConnection, query: Select[tuple[str | None, str | None, Any]]) -> ContactFacts:
+    row = (await conn.execute(query)).one()
     return ContactFacts(name=row.name, language=row.language, attributes=dict(row.attributes))
 
 
@@ -209,9 +295,12 @@ async def save_facts(tx: Transaction, contact_id: str, facts: ContactFacts) -> N
     await tx.conn.execute(update(contacts).where(contacts.c.id == contact_id).values(values))
 
 
-async def claim_key(tx: Transaction, key: str, holder_id: str, now: datetime) -> str:
-    """Bind `key` to `holder_id` unless it is bound already; return whom it is bound to."""
-    row = {"key": key, "message_id": holder_id, "at": now}
+async def claim_key(tx: Transaction, key: str, holder_id: str, at: datetime) -> str:
+    """Bind `key` to `holder_id` unless it is bound already; return whom it is bound to.
+
+    The sweep of inbound keys counts from `at`, which may be in the future.
+    """
+    row = {"key": key, "message_id": holder_id, "at": at}
     await tx.conn.execute(insert_or_ignore(tx.conn, inbound_keys).values(row))
     query = select(inbound_keys.c.message_id).where(inbound_keys.c.key == key)
     holder: str = (await tx.conn.execute(query)).scalar_one()

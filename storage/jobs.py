@@ -21,6 +21,7 @@ class JobKind(StrEnum):
     FETCH_MEDIA = "fetch_media"  # subject: attachment
     RECONCILE = "reconcile"  # subject: message whose attempt is in doubt
     WAKE = "wake"  # subject: snoozed conversation
+    HAND_OVER = "hand_over"  # subject: answer in the chat that the visitor has not taken yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, select, union_all, update
 
-from gateway.domain.contact import ChannelName
+from gateway.domain.contact import AddressKind, ChannelName
 from gateway.domain.delivery import MessageStatus
 from gateway.domain.message import AuthorKind, Direction
 from storage.database import Transaction
@@ -139,9 +139,22 @@ async def claim_uploads(tx: Transaction, message_id: str, owner: str, upload_ids
 
 
 async def load_participants(tx: Transaction, conversation_id: str) -> set[str]:
-    """Return the mailboxes that were in copy of this conversation's messages, lower case."""
+    """Return the mailboxes, lower case, that this conversation's messages went to without being its contact's.
+
+    Those in copy, and those that somebody only said to be theirs, as a visitor of the chat does.
+    """
     query = select(messages.c.cc).where(messages.c.conversation_id == conversation_id)
-    return {mailbox.lower() for row in await tx.conn.execute(query) for mailbox in row.cc}
+    copied = {mailbox.lower() for row in await tx.conn.execute(query) for mailbox in row.cc}
+    claimed = (
+        select(addresses.c.value)
+        .join(messages, messages.c.address_id == addresses.c.id)
+        .where(
+            messages.c.conversation_id == conversation_id,
+            messages.c.direction == Direction.OUTBOUND,
+            addresses.c.kind == AddressKind.EMAIL_CLAIM,
+        )
+    )
+    return copied | set((await tx.conn.execute(claimed)).scalars())
 
 
 async def find_conversation_contact(tx: Transaction, conversation_id: str) -> str | None:

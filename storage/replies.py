@@ -73,6 +73,7 @@ async def last_seq_by_others(
             (events.c.type == EventType.MESSAGE_RECEIVED)
             | (
                 (events.c.type == EventType.MESSAGE_QUEUED)
+                & events.c.actor_id.is_not(None)  # what the gateway passes on by itself is nobody's word
                 & (events.c.actor_id.is_distinct_from(author_id) | (events.c.actor_kind != AuthorKind.AGENT))
             ),
         )
@@ -106,12 +107,14 @@ async def end_waiting(tx: Transaction, conversation_ids: Iterable[str]) -> None:
 async def recount_waiting(tx: Transaction, conversation_id: str) -> None:
     """Set since when an unresolved conversation waits: the first customer message that nothing has answered since.
 
-    What was taken back, or is to leave later, is no answer; to resolve the conversation ended the waiting as well.
+    What was taken back, or is to leave later, is no answer, nor is a copy of what was said;
+    to resolve the conversation ended the waiting as well.
     """
     answered = select(func.coalesce(func.max(messages.c.seq), 0)).where(
         messages.c.conversation_id == conversation_id,
         messages.c.direction == Direction.OUTBOUND,
         messages.c.status.not_in([MessageStatus.CANCELLED, MessageStatus.SCHEDULED]),
+        messages.c.purpose != "transcript",
     )
     settled = select(func.coalesce(func.max(events.c.seq), 0)).where(
         events.c.conversation_id == conversation_id, events.c.type == EventType.RESOLVED

@@ -22,6 +22,9 @@ MAX_TEXT = 8_000  # characters
 MAX_FILES = 10
 MAX_FRAME_BYTES = 128 * 1024  # 8,000 characters beyond the BMP, each written as two \uXXXX, and what stands around them
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")  # RFC 5646, loosely
+_MAX_LANGUAGE = 35  # characters
+_TOPIC = re.compile(r"[a-z_]{1,31}(\.[a-z_]{1,31})?")
 
 _ChatSeq = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 _Token = Annotated[str, msgspec.Meta(max_length=8192)]
@@ -32,12 +35,14 @@ class Hello(msgspec.Struct, tag="hello"):
     visitor: _Token | None = None
     identity: _Token | None = None
     after_seq: _ChatSeq = 0
+    language: str | None = None  # the widget's, BCP 47; what is none counts as not said
 
 
 class Say(msgspec.Struct, tag="message"):
     id: str
     text: str = ""
     attachments: list[str] = []
+    topic: str | None = None  # of the taxonomy; what can be none of it counts as not said
 
 
 class Delivered(msgspec.Struct, tag="delivered"):
@@ -62,11 +67,15 @@ class Claim(msgspec.Struct, tag="claim"):
         return VisitorClaim(name=self.name, email=self.email, phone=self.phone)
 
 
+class Transcript(msgspec.Struct, tag="transcript"):
+    email: _Typed
+
+
 class Ping(msgspec.Struct, tag="ping"):
     pass
 
 
-Frame = Hello | Say | Delivered | Seen | Typing | Claim | Ping
+Frame = Hello | Say | Delivered | Seen | Typing | Claim | Transcript | Ping
 
 
 class FrameError(Exception):
@@ -100,9 +109,20 @@ def parse_frame(data: bytes) -> Frame:
         raise FrameError("bad_json", "A frame is a JSON object in UTF-8.") from None
     if isinstance(frame, Say):
         _check_message(frame)
+        frame.topic = _read_topic(frame.topic)
+    elif isinstance(frame, Hello):
+        frame.language = _read_language(frame.language)
     elif isinstance(frame, Claim) and any("\x00" in (typed or "") for typed in (frame.name, frame.email, frame.phone)):
         raise FrameError("bad_text", "A text can't hold a NUL character.")
     return frame
+
+
+def _read_language(text: str | None) -> str | None:
+    return text if text and len(text) <= _MAX_LANGUAGE and _LANGUAGE.fullmatch(text) else None
+
+
+def _read_topic(text: str | None) -> str | None:
+    return text if text and _TOPIC.fullmatch(text) else None
 
 
 def _check_message(frame: Say) -> None:
@@ -137,13 +157,15 @@ class _Body(msgspec.Struct, omit_defaults=True):
     id: str | None = None
     text: str = ""
     attachments: list[str] = []
+    topic: str | None = None
+    language: str | None = None
     message_id: str | None = None
     status: MessageStatus | None = None
 
 
-def build_raw_message(visitor: str, frame: Say, received_at: datetime) -> RawInbound:
-    """Return a message for the intake."""
-    body = _Body(id=frame.id, text=frame.text, attachments=frame.attachments)
+def build_raw_message(visitor: str, frame: Say, received_at: datetime, *, language: str | None = None) -> RawInbound:
+    """Return a message for the intake; `language` is the widget's."""
+    body = _Body(id=frame.id, text=frame.text, attachments=frame.attachments, topic=frame.topic, language=language)
     return _raw(visitor, body, received_at)
 
 
@@ -186,6 +208,8 @@ def parse(raw: RawInbound) -> InboundMessage | DeliveryReport:
         received_at=raw.received_at,
         sender=Address(kind=AddressKind.VISITOR, value=visitor),
         text=storable_text(body.text),
+        language=_read_language(body.language),
+        topic=_read_topic(body.topic),
         attachments=tuple(
             InboundAttachment(filename="", content_type="", upload_id=_canonical(upload)) for upload in body.attachments
         ),
@@ -218,6 +242,17 @@ def build_error(code: str, message: str, client_id: str | None = None) -> bytes:
 TYPING = b'{"type":"typing"}'
 PONG = b'{"type":"pong"}'
 CLAIMED = b'{"type":"claimed"}'
+TRANSCRIPT_SENT = b'{"type":"transcript_sent"}'
+
+
+def build_read(chat_seq: int) -> bytes:
+    """Say that an agent has looked at everything up to this number."""
+    return msgspec.json.encode({"type": "read", "seq": chat_seq})
+
+
+def build_away(by: Sequence[ChannelName]) -> bytes:
+    """Say that nobody is there, and by what an answer comes then; by nothing: we need an address first."""
+    return msgspec.json.encode({"type": "away", "by": by})
 
 
 def build_message(message: ChatMessage) -> bytes:

@@ -27,6 +27,8 @@ class EventType(StrEnum):
     MESSAGE_STATUS = "message.status"
     MESSAGE_CANCELLED = "message.cancelled"
     MESSAGE_RESENT = "message.resent"
+    MESSAGE_HANDED_OVER = "message.handed_over"  # out of the chat, to where the visitor is reached
+    MESSAGE_NOT_HANDED_OVER = "message.not_handed_over"  # they did not take it, and there is no other way
     ATTACHMENT_READY = "attachment.ready"
     ATTACHMENT_FAILED = "attachment.failed"
     NOTE_ADDED = "note.added"

@@ -85,6 +85,8 @@ class InboundMessage:
     sender_name: str | None = None
     recipient: str = ""  # the address of ours that it came to
     text: str = ""
+    language: str | None = None  # BCP 47, as the sender's own device says it
+    topic: str | None = None  # what the customer chose, where the channel lets them
     html: str | None = None  # as received; cleaned by the wire module
     subject: str | None = None
     external_id: str | None = None  # the provider's id (SID, Message-ID without <>)

@@ -5,29 +5,34 @@ import binascii
 import hashlib
 import hmac
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
 
+from channels.email.address import normalise_mailbox
 from channels.webchat import wire
 from gateway.domain.chat import ChatMessage, VisitorClaim
-from gateway.domain.contact import Address, AddressKind
+from gateway.domain.contact import Address, AddressKind, ChannelName
 from gateway.domain.delivery import MessageStatus
 from gateway.domain.errors import Unauthenticated, Unavailable
 from gateway.domain.ids import new_id
+from gateway.services.hand_over import PROVED, choose_ways
 from gateway.services.identity import IdentityCheck, identify_visitor
 from gateway.services.links import Links
 from gateway.services.receive import Submit
+from gateway.services.transcript import queue_transcript
 from storage import chat, inbound
 from storage.chat import Visitor
 from storage.database import Database, Transaction
 from storage.inbound import NewAddress
 from storage.live.contract import LiveBus, Notice
+from storage.reach import list_reach
 
 HISTORY = 50  # messages
 PAGE = 100  # messages read at once
+_NOTHING_SAID = {"name": None, "email": None, "phone": None}
 # What this key is for: the same secret signs other things, none of which may pass for a visitor.
 _PURPOSE = b"web chat visitor, version 1"
 
@@ -156,7 +161,7 @@ class Chats:
         files = [replace(file, url=self.links.to_attachment(file.id, now)) for file in message.files]
         return replace(message, files=files)
 
-    async def say(self, visitor: str, frame: wire.Say, now: datetime) -> Said:
+    async def say(self, visitor: str, frame: wire.Say, now: datetime, *, language: str | None = None) -> Said:
         """Hand a visitor's message to the intake; it is safe when this returns.
 
         Raises:
@@ -165,7 +170,7 @@ class Chats:
         """
         if frame.attachments and not await self._owns(visitor, frame.attachments):
             raise wire.FrameError("unknown_attachment", "There is no such upload of yours.", frame.id)
-        receipt = await self.submit(wire.build_raw_message(visitor, frame, now))
+        receipt = await self.submit(wire.build_raw_message(visitor, frame, now, language=language))
         if receipt.message_id is None:
             return Said(message_id=None, chat_seq=None)
         try:
@@ -199,8 +204,10 @@ class Chats:
         for message_id in ids:
             await self.submit(wire.build_raw_report(known.value, message_id, status, now))
 
-    async def claim(self, visitor: str, claim: VisitorClaim, now: datetime) -> Visitor:
+    async def claim(self, visitor: str, claim: VisitorClaim, now: datetime, *, language: str | None = None) -> Visitor:
         """Keep what a visitor typed about themselves with their contact, as a claim of this address.
+
+        What they said before and don't say now stays. `language` is that of a contact who has none.
 
         Raises:
             Unavailable: the database is away.
@@ -209,13 +216,43 @@ class Chats:
         async def work(tx: Transaction) -> Visitor:
             known = await _take_visitor(tx, visitor, now)
             facts = await chat.lock_facts(tx, known.contact_id)
-            claimed = {"name": claim.name, "email": claim.email, "phone": claim.phone, "at": now.isoformat()}
-            claims = {**facts.attributes.get("claims", {}), known.address_id: claimed}
-            attributes = {**facts.attributes, "claims": claims}
-            await chat.save_facts(tx, known.contact_id, replace(facts, attributes=attributes))
+            claims = facts.attributes.get("claims", {})
+            typed = {**_NOTHING_SAID, **claims.get(known.address_id, {}), **_said(claim), "at": now.isoformat()}
+            attributes = {**facts.attributes, "claims": {**claims, known.address_id: typed}}
+            changed = replace(facts, attributes=attributes, language=facts.language or language)
+            await chat.save_facts(tx, known.contact_id, changed)
             return known
 
         return await self.db.write(work, is_racing=True)
+
+    async def list_ways(self, known: Visitor, channels: Collection[ChannelName]) -> list[ChannelName]:
+        """Return by which of these channels an answer would reach a visitor who is gone, the best first.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        async with self.db.read() as conn:
+            found = await list_reach(conn, known, PROVED)
+        return [channel for channel, _ in choose_ways(found, channels)]
+
+    async def send_transcript(
+        self, visitor: str, mailbox: str, *, language: str | None, shop: str, now: datetime
+    ) -> None:
+        """Have this chat's words sent to a mailbox; the mail is safe when this returns, and goes once.
+
+        Raises:
+            FrameError: there is nothing to send, or nothing may be sent there.
+            Unavailable: the database is away.
+        """
+
+        async def work(tx: Transaction) -> None:
+            known = (await chat.find_visitors(tx.conn, [visitor])).get(visitor)
+            if known is None:
+                raise wire.FrameError("nothing_said", "There is nothing in this chat yet.")
+            spoken = language or (await chat.load_facts(tx.conn, known.contact_id)).language
+            await queue_transcript(tx, known, mailbox, language=spoken, shop=shop, now=now)
+
+        await self.db.write(work, is_racing=True)
 
     async def tell_typing(self, known: Visitor) -> None:
         """Let the agents who look at this visitor's conversation see that they are typing.
@@ -228,6 +265,15 @@ class Chats:
         if conversation_id is not None:
             body = msgspec.json.encode({"typing": {"conversation": conversation_id, "customer": True}})
             await self.bus.publish([Notice(topic=f"conversation:{conversation_id}", body=body)])
+
+
+def _said(claim: VisitorClaim) -> dict[str, str | None]:
+    """Return what a claim says; `mailbox` is what can be written to of the e-mail address."""
+    said: dict[str, str | None] = {"name": claim.name, "email": claim.email, "phone": claim.phone}
+    said = {name: text.strip() for name, text in said.items() if text and text.strip()}
+    if "email" in said:
+        said["mailbox"] = normalise_mailbox(said["email"] or "")
+    return said
 
 
 async def _take_visitor(tx: Transaction, visitor: str, now: datetime) -> Visitor:
@@ -264,3 +310,10 @@ async def tell_agent_typing(
     if address_id is not None:
         notices.append(Notice(topic=f"visitor:{address_id}", body=b'{"typing":true}'))
     await bus.publish(notices)
+
+
+async def tell_visitor_seen(tx: Transaction, conversation_id: str, seq: int) -> None:
+    """Let the visitors of a conversation know that an agent looked at it, up to its number `seq`, after the commit."""
+    for address_id, chat_seq in sorted((await chat.mark_seen(tx, conversation_id, seq)).items()):
+        body = msgspec.json.encode({"read": chat_seq})
+        tx.notices.append(Notice(topic=f"visitor:{address_id}", body=body))

@@ -17,6 +17,7 @@ from gateway.domain.conversation import EventType
 from gateway.domain.delivery import MessageStatus
 from gateway.domain.ids import new_id
 from gateway.domain.message import AuthorKind, Direction, InboundMessage, RawInbound
+from gateway.services.chosen import Chosen, keep_chosen
 from gateway.services.people import Person, resolve_people
 from routing.placement import Placement, place_message
 from routing.queues import QueueFacts, choose_queue
@@ -275,6 +276,12 @@ async def _write(tx: Transaction, batch: _Batch) -> None:
         ],
     )
     await _write_attachments(tx, batch)
+    chosen = [
+        Chosen(conversation_id=draft.id, contact_id=draft.contact_id, topic=message.topic, language=message.language)
+        for _, message, _, draft in batch.stored
+        if message.topic is not None or message.language is not None
+    ]
+    await keep_chosen(tx, chosen, batch.now)
     for _, message, person, _ in batch.stored:
         tx.notices.append(Notice(topic=f"contact:{person.contact_id}", body=b"{}"))
         if message.channel is ChannelName.WEBCHAT:
@@ -338,6 +345,7 @@ def _message_row(
         author_name=message.sender_name or (message.sender.value if is_guest else person.name),
         text=message.text,
         html=message.html,
+        language=message.language,
         subject=message.subject,
         status=MessageStatus.RECEIVED,
         at=message.received_at,

@@ -26,6 +26,10 @@ class ChatLimits:
     messages_per_address: Rate = Rate(per_s=50, burst=500)
     uploads: Rate = Rate(per_s=0.5, burst=20)  # per visitor
     upload_bytes: int = 10 * 1024 * 1024
+    # A transcript goes to whatever mailbox a visitor names: too few to be a nuisance to anybody.
+    transcripts: Rate = Rate(per_s=1 / 600, burst=3)  # per visitor
+    transcripts_per_address: Rate = Rate(per_s=1 / 60, burst=20)
+    transcripts_per_mailbox: Rate = Rate(per_s=1 / 3600, burst=5)
 
 
 class Buckets:

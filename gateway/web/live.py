@@ -12,7 +12,7 @@ and sent again from the database when it does read; one that takes nothing at al
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from itertools import islice
 
@@ -28,9 +28,10 @@ from gateway.web.context import Context
 from gateway.web.paging import Seq
 from gateway.web.permissions import Action, Principal
 from gateway.web.problem import HttpError, problem_response
-from gateway.web.sockets import SEND_TIMEOUT_S, Socket, SocketEnded, close_all, converse
+from gateway.web.sockets import SEND_TIMEOUT_S, Socket, SocketEnded, close_all, converse, ping_all
 from storage.events import list_events, load_last_seqs
 from storage.live.contract import Notice, Subscription
+from storage.presence import note_live
 from storage.sessions import find_session
 
 PATH = "/v1/live"
@@ -92,6 +93,7 @@ class LiveSockets:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         principal = await auth.admit(request, Action.LIVE_SUBSCRIBE, is_write=True)
         principal.require(Action.CONVERSATION_READ)
+        await self._note_present([principal])
         socket = Socket(request, max_frame=_MAX_FRAME_BYTES, send_timeout_s=self._send_timeout_s)
         await socket.open()
         with self._context.bus.subscribe() as subscription:
@@ -105,17 +107,29 @@ class LiveSockets:
         return socket.response
 
     async def run(self) -> None:
-        """Look for what was missed until cancelled."""
+        """Look for what was missed, and for who is gone, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(ping_all(lambda: [viewer.socket for viewer in self._viewers]))
+            tasks.create_task(self._check())
+
+    async def _check(self) -> None:
         checks = 0
         while True:
             await asyncio.sleep(self._check_s)
             checks += 1
             try:
+                await self._note_present([viewer.principal for viewer in self._viewers])
                 await self._find_missed()
                 if checks % _PROVE_EVERY == 0:
                     await self._prove_all()
             except Unavailable:
                 continue  # the writers read everything again once it is back
+
+    async def _note_present(self, principals: Iterable[Principal]) -> None:
+        """Note, for visitors of the chat, that these agents are there."""
+        sessions = {principal.session for principal in principals if principal.session is not None}
+        if sessions:
+            await self._context.db.write(lambda tx: note_live(tx, sessions, self._context.now()))
 
     async def _find_missed(self) -> None:
         viewers = list(self._viewers)
@@ -153,10 +167,10 @@ class _Viewer:
     ) -> None:
         self.socket = socket
         self.subscription = subscription
+        self.principal = principal
         self.positions: dict[str, int] = {}  # the last number sent, by conversation
         self._context = context
         self._request = request
-        self._principal = principal
         self._lock = asyncio.Lock()
         self._typed_at: dict[str, float] = {}
 
@@ -228,7 +242,7 @@ class _Viewer:
         if now - self._typed_at.get(conversation_id, -_TYPING_EVERY_S) < _TYPING_EVERY_S:
             return
         self._typed_at[conversation_id] = now
-        context, principal = self._context, self._principal
+        context, principal = self._context, self.principal
         await tell_agent_typing(
             context.db, context.bus, conversation_id, agent_id=principal.id, agent_name=principal.name
         )
@@ -296,7 +310,7 @@ class _Viewer:
             await self.socket.send(data)
 
     def _is_self(self, typing: _TypingHead) -> bool:
-        return typing.agent is not None and typing.agent.id == self._principal.id
+        return typing.agent is not None and typing.agent.id == self.principal.id
 
     async def prove(self) -> None:
         """Make sure that whoever opened the socket may still have it.
@@ -306,13 +320,13 @@ class _Viewer:
             Unavailable: the database is away.
         """
         context = self._context
-        if self._principal.session is not None:
+        if self.principal.session is not None:
             async with context.db.read() as conn:
                 # Looked up, not resumed: an open tab alone must not keep a session going.
-                is_valid = await find_session(conn, self._principal.session, context.now()) is not None
+                is_valid = await find_session(conn, self.principal.session, context.now()) is not None
         else:
             try:
-                is_valid = await auth.authenticate(self._request) == self._principal
+                is_valid = await auth.authenticate(self._request) == self.principal
             except Unauthenticated:
                 is_valid = False
         if not is_valid:

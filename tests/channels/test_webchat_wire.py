@@ -105,8 +105,10 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-_TYPES = st.sampled_from(["hello", "message", "delivered", "seen", "typing", "claim", "ping", "x"])
-_FIELDS = st.sampled_from(["visitor", "identity", "after_seq", "id", "text", "attachments", "seq", "name", "email"])
+_TYPES = st.sampled_from(["hello", "message", "delivered", "seen", "typing", "claim", "transcript", "ping", "x"])
+_FIELDS = st.sampled_from(
+    ["visitor", "identity", "after_seq", "language", "id", "text", "topic", "attachments", "seq", "name", "email"]
+)
 
 
 @given(_TYPES, st.dictionaries(_FIELDS, _JSON, max_size=4))
@@ -115,6 +117,38 @@ def test_any_fields_are_a_frame_or_an_error_of_ours(kind: str, fields: dict[str,
         frame = parse_frame(msgspec.json.encode({"type": kind, **fields}))
         if isinstance(frame, wire.Say):
             assert isinstance(parse(build_raw_message(VISITOR, frame, NOW)), InboundMessage)
+
+
+def test_a_topic_and_the_widgets_language_go_along_with_a_message() -> None:
+    frame = parse_frame(b'{"type":"message","id":"c1","text":"Hi","topic":"order.status"}')
+    assert isinstance(frame, wire.Say)
+    message = parse(build_raw_message(VISITOR, frame, NOW, language="pt-BR"))
+    assert isinstance(message, InboundMessage)
+    assert (message.topic, message.language) == ("order.status", "pt-BR")
+
+
+@pytest.mark.parametrize("text", ["", "Order.Status", "a.b.c", "../etc", "x" * 70, "a b"])
+def test_what_can_be_no_topic_is_passed_over(text: str) -> None:
+    frame = parse_frame(msgspec.json.encode({"type": "message", "id": "c1", "text": "Hi", "topic": text}))
+    assert isinstance(frame, wire.Say)
+    assert frame.topic is None
+    forged = parse(raw(msgspec.json.encode({"id": "c1", "text": "Hi", "topic": text})))
+    assert isinstance(forged, InboundMessage)
+    assert forged.topic is None
+
+
+@pytest.mark.parametrize(("text", "kept"), [("ja", "ja"), ("zh-Hant-TW", "zh-Hant-TW"), ("", None), ("a\nb", None)])
+def test_what_can_be_no_language_is_passed_over(text: str, kept: str | None) -> None:
+    assert parse_frame(msgspec.json.encode({"type": "hello", "language": text})) == wire.Hello(language=kept)
+    forged = parse(raw(msgspec.json.encode({"id": "c1", "text": "Hi", "language": text})))
+    assert isinstance(forged, InboundMessage)
+    assert forged.language == kept
+
+
+def test_what_is_said_of_the_agents_is_what_the_docs_say() -> None:
+    assert wire.build_read(3) == b'{"type":"read","seq":3}'
+    assert wire.build_away([ChannelName.EMAIL, ChannelName.SMS]) == b'{"type":"away","by":["email","sms"]}'
+    assert wire.build_away([]) == b'{"type":"away","by":[]}'
 
 
 def test_a_newer_client_may_say_more_than_we_know() -> None:

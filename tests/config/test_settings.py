@@ -60,6 +60,14 @@ def read(settings: Settings, path: str) -> object:
         ("webchat.allowed_origins", "https://a.example, https://B.example:444", None, {}),
         ("webchat.identity_secret", KEY, KEY, {}),
         ("webchat.identity_audience", "shop-desk", "shop-desk", {"GATEWAY_WEBCHAT__IDENTITY_SECRET": KEY}),
+        ("webchat.shop_name", "Calm Shop", "Calm Shop", {}),
+        ("webchat.ask_topic", "off", "off", {}),
+        ("webchat.ask_name", "required", "required", {}),
+        ("webchat.ask_email", "required", "required", {}),
+        ("webchat.topics", "return.start, other", ("return.start", "other"), {}),
+        ("webchat.privacy_url", "https://shop.example/privacy?a#chat", "https://shop.example/privacy?a#chat", {}),
+        ("webchat.answers_within_min", "5", 5, {}),
+        ("webchat.hand_over_s", "2.5", 2.5, {}),
         ("files.url", "/srv/files", "file:///srv/files", {}),
         ("files.url", "s3://bucket/prefix", "s3://bucket/prefix", {}),
         ("files.max_bytes", "2048", 2048, {}),
@@ -164,6 +172,11 @@ def test_a_secret_key_must_be_set_outside_demo_mode() -> None:
         ("GATEWAY_EMAIL__MAX_BYTES", "hunter2"),
         ("GATEWAY_WEBCHAT__ALLOWED_ORIGINS", "https://hunter2.example/shop"),
         ("GATEWAY_WEBCHAT__ALLOWED_ORIGINS", "*"),
+        ("GATEWAY_WEBCHAT__ASK_EMAIL", "hunter2"),
+        ("GATEWAY_WEBCHAT__TOPICS", "Hunter2!hunter2"),
+        ("GATEWAY_WEBCHAT__PRIVACY_URL", "javascript:hunter2"),
+        ("GATEWAY_WEBCHAT__PRIVACY_URL", "https://u:hunter2@shop.example/"),
+        ("GATEWAY_WEBCHAT__HAND_OVER_S", "0"),
         ("GATEWAY_FILES__URL", "ftp://hunter2/files"),
         ("GATEWAY_FILES__URL", "s3://"),
         ("GATEWAY_hunter3", "hunter2"),
@@ -248,6 +261,13 @@ def test_demo_mode_takes_a_key_that_is_set_and_refuses_what_is_wrong() -> None:
     assert load_demo_settings(environ, keep_secret_key=refuse, sandbox={}).data_dir == Path("/srv/demo")
     with pytest.raises(SettingsError, match="GATEWAY_DEMO: there is no such setting"):
         load_demo_settings({**environ, "GATEWAY_DEMO": "1"}, keep_secret_key=refuse, sandbox={})
+
+
+def test_a_shop_has_a_name_for_visitors_whatever_is_set() -> None:
+    mailbox = {"GATEWAY_EMAIL__ADDRESS": "help@shop.example", "GATEWAY_EMAIL__SENDER_NAME": "Shop care"}
+    assert load().shop_name == "Customer service"
+    assert load(**mailbox).shop_name == "Shop care"
+    assert load(**mailbox, GATEWAY_WEBCHAT__SHOP_NAME="Calm Shop").shop_name == "Calm Shop"
 
 
 def test_the_readme_has_the_table_of_all_settings() -> None:

@@ -1,10 +1,10 @@
 """Web chat end to end: sockets, the real intake with its spool, and the shop's tokens."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
@@ -25,14 +25,19 @@ from gateway.services.journey import DoubtPolicy, Outcome, advance
 from gateway.services.receive import Receipt
 from gateway.services.reply import Author, Reply, reply
 from gateway.web.chat import SOCKET_PATH, ChatSettings, ChatSockets
+from gateway.web.chat_pages import ChatFace
 from gateway.web.limits import ChatLimits
+from gateway.web.pages import FRONT_END
 from gateway.workers.intake import Intake, IntakeSteps
 from gateway.workers.spool import Spool
 from storage.database import Database, Transaction
 from storage.events import Actor
 from storage.live.contract import LiveBus, Notice
+from storage.presence import note_live
+from storage.sessions import insert_session
 from storage.tables import addresses, messages
 from tests.support.api import START, Api
+from tests.support.factories import make_agent
 from tests.support.sockets import SECRET, Frame, make_context, next_frame, serving_sockets
 
 SHOP = "https://shop.example"
@@ -94,13 +99,20 @@ class ChatRig:
     bus: LiveBus
     intake: Intake
     sockets: ChatSockets
+    doubt: DoubtPolicy = DOUBT
 
     @asynccontextmanager
     async def client(
-        self, visitor: str | None = None, identity: str | None = None, *, after_seq: int = 0
+        self,
+        visitor: str | None = None,
+        identity: str | None = None,
+        *,
+        after_seq: int = 0,
+        language: str | None = None,
     ) -> AsyncIterator[Client]:
+        hello = {"visitor": visitor, "identity": identity, "after_seq": after_seq, "language": language}
         async with self.api.client.ws_connect(SOCKET_PATH, headers={"Origin": SHOP}) as ws:
-            await ws.send_json({"type": "hello", "visitor": visitor, "identity": identity, "after_seq": after_seq})
+            await ws.send_json({"type": "hello", **hello})
             welcome = await next_frame(ws)
             assert welcome["type"] == "welcome"
             yield Client(ws, welcome)
@@ -147,10 +159,23 @@ class ChatRig:
             message_id = await reply(tx, conversation_id, AUTHOR, wanted, split=lambda _, text: (text,), now=now)
             if not wanted.hold_s:
                 sent = Outcome(message_id=message_id, part=0, status=MessageStatus.SENT)
-                await advance(tx, [sent], DOUBT, now)
+                await advance(tx, [sent], self.doubt, now)
             return message_id
 
         return await self.database.write(work)
+
+
+async def come_to_the_desk(database: Database, now: datetime) -> None:
+    """Have a new agent's page open, as its live socket would say."""
+    agent_id = await make_agent(database)
+    session = new_id()
+
+    async def work(tx: Transaction) -> None:
+        expires_at = now + timedelta(days=1)
+        await insert_session(tx, token_hash=session, agent_id=agent_id, now=now, expires_at=expires_at)
+        await note_live(tx, [session], now)
+
+    await database.write(work)
 
 
 class _Door:
@@ -175,16 +200,28 @@ async def chatting(
     limits: ChatLimits | None = None,
     check_s: float = 15.0,
     has_identity: bool = True,
+    is_attended: bool = True,
+    ways: Collection[ChannelName] = (ChannelName.EMAIL, ChannelName.SMS),
+    face: ChatFace | None = None,
+    front_end: Path = FRONT_END,
+    hand_over_after: timedelta | None = None,
 ) -> AsyncIterator[ChatRig]:
-    """Serve web chat, with everything behind it, for the shop's site."""
+    """Serve web chat, with everything behind it, for the shop's site; `is_attended`: an agent is at the desk."""
     door = _Door()
+    doubt = replace(DOUBT, hand_over_after=hand_over_after)
     context = make_context(database, bus, door.submit)
-    recorder = Recorder(db=database, blobs=context.blobs, doubt=DOUBT, now=context.now)
+    recorder = Recorder(db=database, blobs=context.blobs, doubt=doubt, now=context.now)
     steps = IntakeSteps(
         parse=wire.parse, store_files=recorder.store_files, record=recorder.record, quarantine=recorder.quarantine
     )
+    if is_attended:
+        await come_to_the_desk(database, context.now())
     settings = ChatSettings(
         origins=[SHOP],
+        face=face or ChatFace(shop="Calm Shop"),
+        ways=ways,
+        front_end=front_end,
+        presence_kept_s=0,
         identity=IdentityCheck(secret=SHOP_SECRET, audience="gateway") if has_identity else None,
         limits=limits or ChatLimits(),
         check_s=check_s,
@@ -195,6 +232,6 @@ async def chatting(
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(intake.run())
             async with serving_sockets(context, sockets.routes(), sockets.run, sockets.allow_origin) as api:
-                yield ChatRig(api=api, database=database, bus=bus, intake=intake, sockets=sockets)
+                yield ChatRig(api=api, database=database, bus=bus, intake=intake, sockets=sockets, doubt=doubt)
                 await sockets.close()
             running.cancel()

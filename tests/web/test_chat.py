@@ -11,7 +11,7 @@ from gateway.domain.contact import AddressKind
 from gateway.domain.ids import new_id
 from gateway.services.chat import sign_visitor, tell_agent_typing
 from gateway.services.merge import merge_contacts
-from gateway.web import chat
+from gateway.web import guest
 from gateway.web.chat import SOCKET_PATH
 from gateway.web.limits import ChatLimits, Rate
 from storage.database import Database, open_database
@@ -355,7 +355,7 @@ async def test_who_does_not_say_hello_first_is_told_and_sent_away(quick: ChatRig
 
 
 async def test_who_says_nothing_is_sent_away(quick: ChatRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat, "_HELLO_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(guest, "HELLO_TIMEOUT_S", 0.05)
     async with quick.api.client.ws_connect(SOCKET_PATH) as ws:
         assert await close_code(ws) == 1008
 
