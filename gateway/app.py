@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,15 +25,19 @@ from channels.twilio_media import MediaFetcher
 from config.settings import Settings
 from gateway.domain.contact import ChannelName
 from gateway.domain.errors import BadInput, FetchFailed, GatewayError, InputError, Unavailable
+from gateway.services.allowances import ChannelLimits
 from gateway.services.compose import Composer
 from gateway.services.conversations import wake
+from gateway.services.hand_over import WAYS, HandOver
 from gateway.services.identity import IdentityCheck
 from gateway.services.intake import Recorder
 from gateway.services.journey import DoubtPolicy
 from gateway.services.links import Links
 from gateway.services.media import FetchedFile, MediaFetch
 from gateway.services.reconcile import Reconciler
+from gateway.services.reply import MOST_FILES, MOST_TEXT, Split
 from gateway.web.chat import ChatSettings, ChatSockets
+from gateway.web.chat_pages import ChatFace
 from gateway.web.context import Context
 from gateway.web.live import LiveSockets
 from gateway.web.pages import Pages
@@ -84,7 +88,13 @@ class Resources:
                 name for name, channel in self.channels.items() if channel.capabilities.can_list_sent
             ),
             callback_wait=timedelta(seconds=self.settings.delivery.callback_wait_s),
+            hand_over_after=timedelta(seconds=self.settings.webchat.hand_over_s) if self.chat_ways else None,
         )
+
+    @property
+    def chat_ways(self) -> frozenset[ChannelName]:
+        """The channels by which an answer may go on to a visitor of the chat who is gone."""
+        return frozenset(WAYS.keys() & self.channels.keys())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +167,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         db = open_database(url, bus)
         stack.push_async_callback(db.close)
         http = await stack.enter_async_context(HttpClient())
-        spool = Spool(settings.data_dir / "spool")
+        spool = Spool(_spool_folder(settings))
         stack.callback(spool.close)
         accounts = _accounts(settings)
         channels = open_channels(accounts, http)
@@ -190,7 +200,7 @@ async def open_gateway(
             await resources.db.write(_release_leases)
         intake = _intake(resources)
         context = _context(resources, intake)
-        live, chat = LiveSockets(context), ChatSockets(context, _chat_settings(settings))
+        live, chat = LiveSockets(context), ChatSockets(context, _chat_settings(resources))
         routes = [*live.routes(), *chat.routes(), *Pages(is_demo=is_demo).routes(), *others]
         if resources.accounts.twilio is not None:
             routes += twilio_routes(SignatureCheck(resources.accounts.twilio), intake.submit, utc_now)
@@ -202,8 +212,14 @@ async def open_gateway(
             bus=resources.bus,
             intake=intake,
             delivery=_delivery(resources),
-            jobs=_jobs(resources),
-            housekeeping=Housekeeping(db=resources.db, blobs=resources.blobs, now=utc_now),
+            jobs=_jobs(resources, context.split),
+            housekeeping=Housekeeping(
+                db=resources.db,
+                blobs=resources.blobs,
+                spool_folder=_spool_folder(settings),
+                metrics=context.metrics,
+                now=utc_now,
+            ),
             live=live,
             chat=chat,
             smtp=_smtp(resources, intake),
@@ -273,14 +289,38 @@ def _context(resources: Resources, intake: Intake) -> Context:
         metrics=metrics,
         checks={"database": reaches_database, "bus": reaches_bus, "outbox": sends_in_time},
         split=split,
+        limits=partial(_limits, channels),
         max_upload_bytes=settings.files.max_bytes,
     )
 
 
-def _chat_settings(settings: Settings) -> ChatSettings:
-    secret, audience = settings.webchat.identity_secret, settings.webchat.identity_audience
+def _limits(channels: Mapping[ChannelName, Channel], name: ChannelName) -> ChannelLimits | None:
+    if name not in channels:
+        return None
+    known = channels[name].capabilities
+    return ChannelLimits(
+        has_subject=known.has_subject,
+        counts_segments=name is ChannelName.SMS,
+        max_characters=None if name is ChannelName.EMAIL else MOST_TEXT,
+        max_files=MOST_FILES,
+        max_file_bytes=known.max_attachment_bytes,
+    )
+
+
+def _chat_settings(resources: Resources) -> ChatSettings:
+    settings, chat = resources.settings, resources.settings.webchat
+    secret, audience = chat.identity_secret, chat.identity_audience
     identity = None if secret is None else IdentityCheck(secret=secret.get_secret_value(), audience=audience)
-    return ChatSettings(origins=settings.chat_origins, identity=identity)
+    face = ChatFace(
+        shop=settings.shop_name,
+        ask_topic=chat.ask_topic,
+        ask_name=chat.ask_name,
+        ask_email=chat.ask_email,
+        topics=chat.topics,
+        privacy_url=chat.privacy_url,
+        answers_within_min=chat.answers_within_min,
+    )
+    return ChatSettings(origins=settings.chat_origins, identity=identity, face=face, ways=resources.chat_ways)
 
 
 def _delivery(resources: Resources) -> DeliveryWorker:
@@ -302,7 +342,7 @@ def _delivery(resources: Resources) -> DeliveryWorker:
     )
 
 
-def _jobs(resources: Resources) -> JobsWorker:
+def _jobs(resources: Resources, split: Split) -> JobsWorker:
     settings, db = resources.settings, resources.db
     relist = timedelta(seconds=settings.delivery.relist_s)
     reconciler = Reconciler(db=db, channels=resources.channels, doubt=resources.doubt, relist=relist)
@@ -314,7 +354,13 @@ def _jobs(resources: Resources) -> JobsWorker:
     async def wake_up(job: Job, now: datetime) -> None:
         await db.write(lambda tx: wake(tx, job.subject_id, now))
 
-    handlers = {JobKind.FETCH_MEDIA: media.run, JobKind.RECONCILE: reconciler.reconcile, JobKind.WAKE: wake_up}
+    hand_over = HandOver(db=db, channels=resources.chat_ways, split=split, shop=settings.shop_name)
+    handlers = {
+        JobKind.FETCH_MEDIA: media.run,
+        JobKind.RECONCILE: reconciler.reconcile,
+        JobKind.WAKE: wake_up,
+        JobKind.HAND_OVER: hand_over.run,
+    }
     return JobsWorker(db=db, bus=resources.bus, handlers=handlers, now=utc_now)
 
 
@@ -381,6 +427,10 @@ def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     return context
+
+
+def _spool_folder(settings: Settings) -> Path:
+    return settings.data_dir / "spool"
 
 
 def _files_place(url: str) -> str:

@@ -10,7 +10,7 @@ import random
 import sqlite3
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ from storage.live.contract import LiveBus, Notice
 T = TypeVar("T")
 
 _WRITE_ATTEMPTS = 6
+_CLOSE_TIMEOUT_S = 3.0  # each idle connection would wait for half a minute, one after the other
 # SQLSTATE: serialization_failure, deadlock_detected
 _RETRYABLE_STATES = frozenset({"40001", "40P01"})
 _UNIQUE_VIOLATION = "23505"
@@ -131,9 +132,12 @@ class Database:
         return result
 
     async def close(self) -> None:
-        await self._reader.dispose()
-        if self._writer is not self._reader:
-            await self._writer.dispose()
+        """Take leave of the database; one that does not answer is left without a word."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await self._reader.dispose()
+                if self._writer is not self._reader:
+                    await self._writer.dispose()
 
 
 def _encode_json(value: Any) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.database import Transaction
+from storage.sets import delete_oldest
 from storage.tables import idempotency_keys
 
 
@@ -70,8 +71,9 @@ async def release_key(tx: Transaction, request: KeyedRequest) -> None:
     await tx.conn.execute(delete(idempotency_keys).where(_is(request), idempotency_keys.c.status.is_(None)))
 
 
-async def delete_keys_before(tx: Transaction, before: datetime) -> None:
-    await tx.conn.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < before))
+async def delete_keys_before(tx: Transaction, *, before: datetime, limit: int) -> int:
+    """Forget answers, the oldest first; return how many."""
+    return await delete_oldest(tx.conn, idempotency_keys.c.created_at, before=before, limit=limit)
 
 
 def _is(request: KeyedRequest) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 from gateway.domain.contact import Address, AddressKind, ChannelName
 from gateway.domain.conversation import ConversationStatus
 from storage.database import Transaction
-from storage.sets import member_of
+from storage.sets import delete_oldest, member_of
 from storage.tables import addresses, attachments, contacts, conversations, inbound_keys
 
 
@@ -23,6 +23,11 @@ async def insert_keys(tx: Transaction, message_ids: Mapping[str, str], now: date
     """Claim dedupe keys; a writer that claims one at the same time makes the loser's transaction run again."""
     rows = [{"key": key, "message_id": message_ids[key], "at": now} for key in sorted(message_ids)]
     await tx.conn.execute(insert(inbound_keys), rows)
+
+
+async def delete_keys_before(tx: Transaction, *, before: datetime, limit: int) -> int:
+    """Forget dedupe keys, the oldest first; return how many. What they led to stays."""
+    return await delete_oldest(tx.conn, inbound_keys.c.at, before=before, limit=limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

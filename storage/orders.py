@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.database import Transaction
 from storage.sets import member_of
-from storage.tables import orders, refunds, shipments
+from storage.tables import contacts, orders, refunds, shipments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +122,40 @@ async def list_orders(conn: AsyncConnection, contact_ids: Collection[str], *, li
     return [
         _order(row, [item for item in sent if item.order_id == row.id], [it for it in repaid if it.order_id == row.id])
         for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberedOrder:
+    """An order as its number finds it."""
+
+    id: str
+    number: str
+    status: str
+    placed_at: datetime
+    contact_id: str
+    contact_name: str | None
+
+
+async def find_orders(conn: AsyncConnection, number: str, *, limit: int) -> list[NumberedOrder]:
+    """Return the newest orders that have this number."""
+    query = (
+        select(orders, contacts.c.name.label("contact_name"))
+        .join(contacts, contacts.c.id == orders.c.contact_id)
+        .where(orders.c.number == number)
+        .order_by(orders.c.placed_at.desc())
+        .limit(limit)
+    )
+    return [
+        NumberedOrder(
+            id=row.id,
+            number=row.number,
+            status=row.status,
+            placed_at=row.placed_at,
+            contact_id=row.contact_id,
+            contact_name=row.contact_name,
+        )
+        for row in await conn.execute(query)
     ]
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.domain.ids import new_id
 from gateway.domain.message import RawInbound, Source
 from storage.database import Transaction
+from storage.sets import delete_oldest
 from storage.tables import quarantine
 
 
@@ -69,3 +70,8 @@ async def load_quarantined(conn: AsyncConnection, id_: str) -> Quarantined | Non
 
 async def mark_replayed(tx: Transaction, id_: str, now: datetime) -> None:
     await tx.conn.execute(update(quarantine).where(quarantine.c.id == id_).values(replayed_at=now))
+
+
+async def delete_replayed_before(tx: Transaction, *, before: datetime, limit: int) -> int:
+    """Forget entries that were replayed, with their bytes, the oldest first; return how many. What waits stays."""
+    return await delete_oldest(tx.conn, quarantine.c.replayed_at, before=before, limit=limit)

@@ -95,6 +95,7 @@ addresses = Table(
     Column("last_inbound_at", UtcDateTime),
     Column("undeliverable_reason", Text),
     Column("chat_seq", Integer, nullable=False, server_default="0"),  # visitor: counts this chat's own messages
+    Column("seen_chat_seq", Integer, nullable=False, server_default="0"),  # visitor: an agent has looked up to here
     Column("merged_from_id", Id),  # the contact that a merge took it from; unmerge gives it back
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("value", "kind"),  # value first: look-ups bring values of several kinds at once
@@ -132,6 +133,7 @@ sessions = Table(
     _ref("agent_id", "agents"),
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
+    Column("live_at", UtcDateTime),  # when a live socket of this session was last known to be open
     Index(None, "agent_id"),
 )
 
@@ -256,6 +258,7 @@ inbound_keys = Table(
     Column("key", Text, primary_key=True),
     Column("message_id", Id, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    Index(None, "at"),  # what is swept by age; it grows at its end, so it costs a batch next to nothing
 )
 
 attachments = Table(
@@ -408,6 +411,12 @@ quarantine = Table(
         "id",
         sqlite_where=text("replayed_at IS NULL"),
         postgresql_where=text("replayed_at IS NULL"),
+    ),
+    Index(
+        "ix_quarantine_replayed_at_done",
+        "replayed_at",
+        sqlite_where=text("replayed_at IS NOT NULL"),
+        postgresql_where=text("replayed_at IS NOT NULL"),
     ),
 )
 

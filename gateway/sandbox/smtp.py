@@ -18,7 +18,8 @@ from typing import Self
 import msgspec
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from gateway.sandbox.smtp_ledger import Fault, Faults, KeptMail, Kind, Ledger
+from gateway.sandbox.instructions import Instructions
+from gateway.sandbox.smtp_ledger import Fault, KeptMail, Kind, Ledger
 
 _AT_DATA = {Kind.REFUSE_DATA, Kind.SLOW, Kind.DROP_AFTER, Kind.LOSE, Kind.HANG}
 
@@ -36,7 +37,7 @@ class SmtpPeer:
         tls_context: ssl.SSLContext | None = None,
         has_smtputf8: bool = True,
     ) -> None:
-        self.faults = Faults()
+        self.faults = Instructions[Fault]()
         self.connections = 0  # how many were ever opened
         self._ledger = Ledger(ledger)
         self._handler = _Handler(self.faults, self._ledger)
@@ -111,7 +112,7 @@ class SmtpPeer:
 class _Handler:
     """aiosmtpd's hooks: what is kept, and what goes wrong because it was asked for."""
 
-    def __init__(self, faults: Faults, ledger: Ledger) -> None:
+    def __init__(self, faults: Instructions[Fault], ledger: Ledger) -> None:
         self.sessions: set[_PeerSession] = set()
         self.faults = faults
         self._ledger = ledger
@@ -119,14 +120,14 @@ class _Handler:
     async def handle_RCPT(  # noqa: N802  the library's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        fault = self.faults.take([address], {Kind.REFUSE})
+        fault = self.faults.take(address, kinds={Kind.REFUSE})
         if fault is not None:
             return fault.reply
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        fault = self.faults.take(envelope.rcpt_tos, _AT_DATA)
+        fault = self.faults.take(*envelope.rcpt_tos, kinds=_AT_DATA)
         kind = fault.kind if fault else None
         if fault is not None and kind is Kind.REFUSE_DATA:
             return fault.reply
@@ -164,7 +165,7 @@ class _PeerSession(SMTP):
 
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802  the library's name
         recipients = self.envelope.rcpt_tos if self.envelope else []
-        if self.event_handler.faults.take(recipients, {Kind.DROP_BEFORE}):
+        if self.event_handler.faults.take(*recipients, kinds={Kind.DROP_BEFORE}):
             self.drop()
             return
         await super().smtp_DATA(arg)

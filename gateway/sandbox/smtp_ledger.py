@@ -3,7 +3,6 @@
 import os
 from datetime import datetime
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -73,26 +72,3 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     reply: str = "550 5.1.1 No such mailbox"
     delay_s: float = 0.0
     times: int | None = 1  # None: for good
-
-
-class Faults:
-    """Instructions in the order they came; the first that fits the recipient is followed, and used up."""
-
-    def __init__(self) -> None:
-        self._waiting: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        self._waiting.append(fault)
-
-    def clear(self) -> None:
-        self._waiting.clear()
-
-    def take(self, recipients: list[str], kinds: set[Kind]) -> Fault | None:
-        for fault in self._waiting:
-            if fault.kind in kinds and any(fnmatchcase(recipient, fault.to) for recipient in recipients):
-                if fault.times is not None:
-                    fault.times -= 1
-                    if fault.times <= 0:
-                        self._waiting.remove(fault)
-                return fault
-        return None

@@ -35,9 +35,10 @@ import uvloop
 from aiohttp import encode_basic_auth, web
 
 from gateway.domain.segments import count_segments
+from gateway.sandbox.instructions import Instructions
 from gateway.sandbox.twilio_answers import decode_request, error_answer, json_answer, page_answer, refusal
 from gateway.sandbox.twilio_callbacks import CallbackMode, Caller, arrange, callback_fields, status_words
-from gateway.sandbox.twilio_ledger import Accepted, Behaviour, Behaviours, Kind, Ledger, to_resource
+from gateway.sandbox.twilio_ledger import Accepted, Behaviour, Kind, Ledger, to_resource
 
 _MAX_BODY_CHARACTERS = 1600  # 21617
 _MAX_MEDIA = 10  # 21623
@@ -103,7 +104,7 @@ class TwilioStandIn:
         self.callbacks = callbacks
         self.messages_url = messages_url
         self.requests: deque[Seen] = deque(maxlen=200)
-        self.behaviours = Behaviours()
+        self.behaviours = Instructions[Behaviour]()
         self._account_sid = account_sid
         self._auth_token = auth_token
         self._authorization = encode_basic_auth(account_sid, auth_token)

@@ -4,7 +4,6 @@ import os
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -153,29 +152,6 @@ class Behaviour(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     retry_after_s: int = 1
     accepts: bool = False
     times: int | None = 1  # None: for good
-
-
-class Behaviours:
-    """Instructions in the order they came; the first that fits the recipient is followed, and used up."""
-
-    def __init__(self) -> None:
-        self._waiting: list[Behaviour] = []
-
-    def add(self, behaviour: Behaviour) -> None:
-        self._waiting.append(behaviour)
-
-    def clear(self) -> None:
-        self._waiting.clear()
-
-    def take(self, recipient: str) -> Behaviour | None:
-        for behaviour in self._waiting:
-            if fnmatchcase(recipient, behaviour.to):
-                if behaviour.times is not None:
-                    behaviour.times -= 1
-                    if behaviour.times <= 0:
-                        self._waiting.remove(behaviour)
-                return behaviour
-        return None
 
 
 class DateFilter(msgspec.Struct):

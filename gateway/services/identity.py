@@ -8,7 +8,7 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Literal
 
@@ -33,6 +33,7 @@ _ALGORITHM = "HS256"
 _LEEWAY_S = 30  # between the shop's clock and ours
 _MAX_TOKEN = 8192  # characters
 _MAX_CLAIM = 255  # characters
+_FAR = datetime(9999, 1, 1, tzinfo=UTC)  # about the last day that a database knows
 _MAILBOX = re.compile(r"[^@\s]+@[^@\s]+")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")  # RFC 5646, loosely
 _REASON = "The shop's signed identity."
@@ -53,6 +54,7 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
 class SignedIdentity:
     identity: CustomerIdentity
     token_id: str  # `jti`
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,7 @@ def _read_claims(claims: jwt.Claims) -> SignedIdentity:
     language = _text(claims, "language")
     return SignedIdentity(
         token_id=token_id,
+        expires_at=_expiry(claims["exp"]),
         identity=CustomerIdentity(
             customer_id=customer_id,
             name=_text(claims, "name"),
@@ -116,6 +119,10 @@ def _read_claims(claims: jwt.Claims) -> SignedIdentity:
             phone=normalise_phone(phone) if phone else None,
         ),
     )
+
+
+def _expiry(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC) if seconds < _FAR.timestamp() else _FAR
 
 
 def _text(claims: jwt.Claims, name: str) -> str | None:
@@ -187,9 +194,9 @@ def _values(visitor: str, identity: CustomerIdentity) -> set[str]:
 
 async def _claim_token(tx: Transaction, signed: SignedIdentity, visitor: str, now: datetime) -> None:
     # A token that was overheard is worth nothing in another browser; in its own it may be shown at every reconnect.
-    # The key stands among those of inbound messages and is swept with them.
+    # The key stands among those of inbound messages and is swept with them, but only once the token is worthless.
     key = f"jwt:{hashlib.sha256(signed.token_id.encode()).hexdigest()}"
-    if await chat.claim_key(tx, key, visitor, now) != visitor:
+    if await chat.claim_key(tx, key, visitor, max(now, signed.expires_at)) != visitor:
         raise Unauthenticated("This identity was shown in another browser before.")
 
 

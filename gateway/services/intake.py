@@ -16,6 +16,17 @@ from storage.quarantine import insert_quarantined
 Arrival = InboundMessage | DeliveryReport
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What became of an item that can't be recorded, while those beside it were."""
+
+    reason: str
+
+
+_REPORTED = Receipt(state=ReceiptState.ACCEPTED)
+_STRAY = Refused("The report speaks of no message of ours.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorder:
     db: Database
@@ -38,26 +49,28 @@ class Recorder:
             return file
         return replace(file, content=None, blob=await self.blobs.put(file.content))
 
-    async def record(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
-        """Write everything; the receipts stand in the order of `arrivals`.
+    async def record(self, arrivals: Sequence[Arrival]) -> list[Receipt | Refused]:
+        """Write everything; what became of each stands in the order of `arrivals`.
 
         Messages and reports are two transactions, because they take their locks in different orders; each is
         idempotent, so a half done pair may be done again.
 
         Raises:
-            NotFound: a report speaks of no message of ours.
             Unavailable: the database is away.
         """
         now = self.now()
         messages = [arrival for arrival in arrivals if isinstance(arrival, InboundMessage)]
         reports = [arrival for arrival in arrivals if isinstance(arrival, DeliveryReport)]
         received: Iterator[Receipt] = iter(())
+        reported: Iterator[bool] = iter(())
         if messages:
             received = iter(await self.db.write(lambda tx: receive_messages(tx, messages, now), is_racing=True))
         if reports:
-            await self.db.write(lambda tx: record_reports(tx, reports, self.doubt, now))
-        reported = Receipt(state=ReceiptState.ACCEPTED)
-        return [next(received) if isinstance(arrival, InboundMessage) else reported for arrival in arrivals]
+            reported = iter(await self.db.write(lambda tx: record_reports(tx, reports, self.doubt, now)))
+        return [
+            next(received) if isinstance(arrival, InboundMessage) else _REPORTED if next(reported) else _STRAY
+            for arrival in arrivals
+        ]
 
     async def quarantine(self, raw: RawInbound, error: str) -> Receipt:
         """Keep what could not be handled, with its bytes.

@@ -14,7 +14,6 @@ import msgspec
 from gateway.domain.contact import ChannelName
 from gateway.domain.conversation import EventType
 from gateway.domain.delivery import DeliveryReport, MessageStatus, fold_parts, fold_status
-from gateway.domain.errors import NotFound
 from storage import deliveries, outbox
 from storage.database import Transaction
 from storage.deliveries import Journey, Part, StatusChange
@@ -43,10 +42,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoubtPolicy:
-    """When an attempt in doubt is looked up at its provider, for channels where it can be."""
+    """What is done about a message of which nobody says that it arrived.
+
+    An attempt in doubt is looked up at its provider, on channels where it can be; an answer in the chat that the
+    visitor does not take goes out another way.
+    """
 
     lookup_channels: frozenset[ChannelName]
     callback_wait: timedelta  # a callback may still settle it
+    hand_over_after: timedelta | None = None  # when an answer in the chat that nobody took goes another way
 
 
 async def advance(
@@ -154,14 +158,17 @@ async def _announce(
             for journey, change in turned
         ],
     )
-    lookups = []
+    followups = []
     for journey, change in turned:
         if change.status is MessageStatus.UNKNOWN and journey.channel in doubt.lookup_channels:
             due_at = now + doubt.callback_wait
-            lookups.append(NewJob(kind=JobKind.RECONCILE, subject_id=journey.message_id, due_at=due_at))
+            followups.append(NewJob(kind=JobKind.RECONCILE, subject_id=journey.message_id, due_at=due_at))
         if change.status is MessageStatus.SENT:
             tx.notices.append(Notice(topic=f"contact:{journey.contact_id}", body=b"{}"))
-    await add_jobs(tx, lookups, now)
+            if journey.channel is ChannelName.WEBCHAT and doubt.hand_over_after is not None:
+                due_at = now + doubt.hand_over_after
+                followups.append(NewJob(kind=JobKind.HAND_OVER, subject_id=journey.message_id, due_at=due_at))
+    await add_jobs(tx, followups, now)
 
 
 def _status_data(change: StatusChange) -> dict[str, str]:
@@ -188,26 +195,46 @@ async def _show_in_chats(tx: Transaction, turned: Sequence[tuple[Journey, Status
         tx.notices.append(Notice(topic=f"visitor:{address_id}", body=msgspec.json.encode({"seq": chat_seq})))
 
 
-async def record_reports(tx: Transaction, reports: Sequence[DeliveryReport], doubt: DoubtPolicy, now: datetime) -> None:
-    """Store what providers said and fold it in.
+async def record_reports(
+    tx: Transaction, reports: Sequence[DeliveryReport], doubt: DoubtPolicy, now: datetime
+) -> list[bool]:
+    """Store what providers said and fold it in; return for each report whether it speaks of a message of ours.
 
-    Raises:
-        NotFound: a report speaks of a message that isn't ours.
+    One that doesn't changes nothing, and the others are recorded all the same.
     """
+    targets = await _find_targets(tx, reports)
+    journeys = await deliveries.lock_journeys(tx, {target[0] for target in targets if target is not None})
+    named = [
+        (*target, report)
+        for target, report in zip(targets, reports, strict=True)
+        if target is not None and _has_part(journeys, *target)
+    ]
+    if named:
+        await _fold_in(tx, named, journeys, doubt, now)
+    return [target is not None and _has_part(journeys, *target) for target in targets]
+
+
+async def _find_targets(tx: Transaction, reports: Sequence[DeliveryReport]) -> list[tuple[str, int] | None]:
+    """Return the message and part that each report names, by our id or by its provider's."""
     unnamed = {report.external_id for report in reports if report.message_id is None and report.external_id}
     found = await deliveries.find_reported(tx, unnamed) if unnamed else {}
-    named: list[tuple[str, int, DeliveryReport]] = []
-    for report in reports:
-        if report.message_id is not None:
-            named.append((report.message_id, report.part, report))
-        elif (target := found.get(report.external_id or "")) is not None:
-            named.append((*target, report))
-        else:
-            raise NotFound("The report speaks of no message of ours.")
-    journeys = await deliveries.lock_journeys(tx, {message_id for message_id, _, _ in named})
-    for message_id, part, _ in named:
-        if message_id not in journeys or part >= len(journeys[message_id].parts):
-            raise NotFound("The report speaks of no message of ours.")
+    return [
+        found.get(report.external_id or "") if report.message_id is None else (report.message_id, report.part)
+        for report in reports
+    ]
+
+
+def _has_part(journeys: Mapping[str, Journey], message_id: str, part: int) -> bool:
+    return message_id in journeys and 0 <= part < len(journeys[message_id].parts)
+
+
+async def _fold_in(
+    tx: Transaction,
+    named: Sequence[tuple[str, int, DeliveryReport]],
+    journeys: Mapping[str, Journey],
+    doubt: DoubtPolicy,
+    now: datetime,
+) -> None:
     await deliveries.insert_reports(tx, named)
     for message_id, _, report in named:
         address = journeys[message_id].address
@@ -224,4 +251,5 @@ async def record_reports(tx: Transaction, reports: Sequence[DeliveryReport], dou
         )
         for message_id, part, report in named
     ]
-    await _advance(tx, journeys, outcomes, doubt, now)
+    spoken_of = {message_id: journeys[message_id] for message_id, _, _ in named}
+    await _advance(tx, spoken_of, outcomes, doubt, now)

@@ -23,6 +23,7 @@ from gateway.web.v1 import (
     mails,
     messages,
     quarantine,
+    search,
     session,
     tokens,
 )
@@ -31,6 +32,7 @@ API_ROUTES: tuple[Route, ...] = (
     *session.ROUTES,
     *conversations.ROUTES,
     *inbox_views.ROUTES,
+    *search.ROUTES,
     *actions.ROUTES,
     *channels.ROUTES,
     *messages.ROUTES,

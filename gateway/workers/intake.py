@@ -14,7 +14,7 @@ from typing import TypeVar
 import structlog
 
 from gateway.domain.message import RawInbound
-from gateway.services.intake import Arrival
+from gateway.services.intake import Arrival, Refused
 from gateway.services.receive import Receipt, ReceiptState
 from gateway.workers.run_item import Done, Failed, run_item
 from gateway.workers.spool import Spool
@@ -39,7 +39,7 @@ class IntakeSteps:
 
     parse: Callable[[RawInbound], Arrival]  # pure; raises ParseFailure
     store_files: Callable[[Arrival], Awaitable[Arrival]]  # bytes into the blob store; idempotent
-    record: Callable[[Sequence[Arrival]], Awaitable[list[Receipt]]]  # one transaction for all
+    record: Callable[[Sequence[Arrival]], Awaitable[list[Receipt | Refused]]]  # one transaction for all
     quarantine: Callable[[RawInbound, str], Awaitable[Receipt]]
 
 
@@ -152,8 +152,13 @@ class Intake:
         deadline = min(item.deadline for item in batch)
         outcome = await self._record([item.arrival for item in batch], deadline)
         if isinstance(outcome, Done):
-            for item, receipt in zip(batch, outcome.value, strict=True):
-                _settle(item, receipt)
+            async with asyncio.TaskGroup() as tasks:
+                for item, became in zip(batch, outcome.value, strict=True):
+                    if isinstance(became, Receipt):
+                        _settle(item, became)
+                    else:
+                        putting_away = self._to_quarantine(item.raw, _failed(item.raw, became), deadline)
+                        tasks.create_task(_settle_by(item, putting_away))
         elif outcome.is_away:
             await self._spool_all(batch)
         elif len(batch) == 1:
@@ -162,8 +167,8 @@ class Intake:
             for half in _halves(batch):
                 await self._handle(half)
 
-    async def _record(self, arrivals: Sequence[Arrival], deadline: float) -> Done[list[Receipt]] | Failed:
-        async def record() -> list[Receipt]:
+    async def _record(self, arrivals: Sequence[Arrival], deadline: float) -> Done[list[Receipt | Refused]] | Failed:
+        async def record() -> list[Receipt | Refused]:
             async with asyncio.timeout_at(deadline):
                 return await self._steps.record(arrivals)
 
@@ -224,6 +229,9 @@ class Intake:
             return True
         outcome = await self._record([arrival for _, arrival in items], _now() + _REPLAY_STEP_S)
         if isinstance(outcome, Done):
+            for (raw, _), became in zip(items, outcome.value, strict=True):
+                if isinstance(became, Refused) and not await self._put_away(raw, _failed(raw, became)):
+                    return False
             return True
         if outcome.is_away:
             return False
@@ -262,6 +270,11 @@ class Intake:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _failed(raw: RawInbound, refused: Refused) -> Failed:
+    log.warning("intake.refused", source=raw.source)
+    return Failed(reason=refused.reason, is_away=False)
 
 
 def _halves(items: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:

@@ -30,6 +30,12 @@ from gateway.workers.spool_file import (
 log = structlog.get_logger(__name__)
 
 _COPY_BYTES = 1024 * 1024
+_TORN, _REFUSED = ".torn", ".refused"
+
+
+def list_laid_aside(folder: Path) -> list[Path]:
+    """Return the files in which something stands that can't go on by itself."""
+    return sorted(path for path in folder.glob("*") if path.suffix in {_TORN, _REFUSED})
 
 
 class Spool:
@@ -67,7 +73,7 @@ class Spool:
                 path.unlink()
             else:  # a torn tail was never acknowledged, but bytes are not ours to destroy
                 log.error("spool.torn", file=path.name, kept_bytes=end, torn_bytes=size - end)
-                path.rename(path.with_suffix(".torn"))
+                path.rename(path.with_suffix(_TORN))
             sync_folder(self._folder)
 
     @property
@@ -161,7 +167,7 @@ class Spool:
         Raises:
             OSError: the disk did not take it.
         """
-        await asyncio.to_thread(append_record, self._path.with_suffix(".refused"), encode(raw))
+        await asyncio.to_thread(append_record, self._path.with_suffix(_REFUSED), encode(raw))
 
     def close(self) -> None:
         with self._writing:  # a thread may still write for somebody who does not wait any more

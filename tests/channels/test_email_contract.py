@@ -1,4 +1,7 @@
-"""E-mail keeps the contract of a channel: each thing that can happen on the way out has its consequence."""
+"""What is e-mail's own on the way out: refusals in detail, connections that are kept, log-in and encryption.
+
+What it has in common with the other channels stands in test_contract.py.
+"""
 
 import asyncio
 import re
@@ -22,7 +25,6 @@ from gateway.domain.message import OutboundAttachment, OutboundMessage
 from gateway.sandbox.smtp import SmtpPeer
 from gateway.sandbox.smtp_ledger import Fault, Kind
 from tests.support.mail import MAILBOX, NOW, outbound, parse, read_built, server_context, trusting_context
-from tests.support.ports import free_port
 
 PASSWORD = "p@ss w0rd/of:the shop"
 QUOTED_PASSWORD = "p%40ss%20w0rd%2Fof%3Athe%20shop"
@@ -164,26 +166,11 @@ async def test_a_drop_after_the_content_leaves_it_in_doubt(channel: EmailChannel
     await channel.send(outbound(), 0)
 
 
-async def test_silence_after_the_content_leaves_it_in_doubt(peer: SmtpPeer) -> None:
-    channel = EmailChannel(MAILBOX, peer.url, data_timeout_s=0.1)
-    peer.faults.add(Fault(kind=Kind.HANG))
-    assert (await failure(channel)).action is SendAction.IN_DOUBT
-    await channel.send(outbound(), 0)
-    assert len(peer.mails) == 2
-    await channel.close()
-
-
 async def test_a_slow_answer_to_the_content_is_waited_for_longer_than_one_to_a_command(peer: SmtpPeer) -> None:
-    channel = EmailChannel(MAILBOX, peer.url, envelope_timeout_s=0.2)
-    peer.faults.add(Fault(kind=Kind.SLOW, delay_s=0.4))
+    channel = EmailChannel(MAILBOX, peer.url, envelope_timeout_s=1.0)
+    peer.faults.add(Fault(kind=Kind.SLOW, delay_s=1.2))
     assert (await channel.send(outbound(), 0)).status is MessageStatus.SENT
     await channel.close()
-
-
-async def test_a_server_that_can_t_be_reached_is_tried_again() -> None:
-    channel = EmailChannel(MAILBOX, f"smtp://user:{QUOTED_PASSWORD}@127.0.0.1:{free_port()}")
-    error = await failure(channel)
-    assert (error.action, error.code) == (SendAction.RETRY, "connect")
 
 
 async def test_a_server_that_says_nothing_is_tried_again() -> None:
@@ -234,7 +221,7 @@ async def test_an_idle_connection_is_closed(peer: SmtpPeer) -> None:
 
 
 async def test_with_all_connections_busy_a_message_waits_without_being_counted(peer: SmtpPeer) -> None:
-    channel = EmailChannel(MAILBOX, peer.url, envelope_timeout_s=0.2)
+    channel = EmailChannel(MAILBOX, peer.url, envelope_timeout_s=2.0)
     peer.faults.add(Fault(kind=Kind.HANG, times=10))
     async with asyncio.TaskGroup() as tasks:
         hanging = [tasks.create_task(channel.send(outbound(), 0)) for _ in range(10)]
@@ -265,14 +252,6 @@ async def test_it_logs_in_and_encrypts(tmp_path: Path) -> None:
         await channel.send(outbound(), 0)
         assert len(peer.mails) == 1
         await channel.close()
-
-
-async def test_a_refused_log_in_stops_the_channel(tmp_path: Path) -> None:
-    async with SmtpPeer(login=("shop", "another"), tls_context=server_context(tmp_path)) as peer:
-        url = f"smtp+starttls://shop:{QUOTED_PASSWORD}@localhost:{peer.port}"
-        channel = EmailChannel(MAILBOX, url, tls_context=trusting_context(tmp_path))
-        assert (await failure(channel)).action is SendAction.STOP_CHANNEL
-        assert peer.mails == []
 
 
 async def test_a_certificate_that_nobody_vouches_for_stops_the_channel(tmp_path: Path) -> None:

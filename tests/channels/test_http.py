@@ -15,7 +15,7 @@ from tests.support.ports import free_port
 
 @pytest.fixture
 async def http() -> AsyncIterator[HttpClient]:
-    async with HttpClient(total_timeout_s=0.5) as client:
+    async with HttpClient(total_timeout_s=10) as client:
         yield client
 
 

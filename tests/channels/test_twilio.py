@@ -70,7 +70,7 @@ def test_a_code_that_nobody_knows_has_no_rule(code: str | None) -> None:
 
 @pytest.fixture
 async def http() -> AsyncIterator[HttpClient]:
-    async with HttpClient(total_timeout_s=2) as client:
+    async with HttpClient(total_timeout_s=10) as client:
         yield client
 
 

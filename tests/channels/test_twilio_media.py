@@ -21,7 +21,7 @@ MAX_BYTES = 1000
 
 @pytest.fixture
 async def http() -> AsyncIterator[HttpClient]:
-    async with HttpClient(total_timeout_s=0.5) as client:
+    async with HttpClient(total_timeout_s=10) as client:
         yield client
 
 

@@ -170,7 +170,7 @@ async def test_after_all_kinds_of_errors_the_log_holds_no_words_addresses_or_sec
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{gateway.url}/chat/socket") as socket:
         await socket.send_str('{"type": "hello", "visitor": "' + WORDS + '", "identity": "' + WORDS + '"}')
         await socket.send_str('{"type": "claim", "email": "' + MAILBOX + '"}')
-        await socket.receive(timeout=5)
+        await socket.receive(timeout=20)
     await until_tried(gateway)
     gateway.stop()
     written = gateway.log.read_text()

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def send(port: int, *recipients: str) -> dict[str, tuple[int, bytes]]:
-    with smtplib.SMTP("127.0.0.1", port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
         return client.sendmail("shop@shop.example", recipients or ("ana@customer.example",), MAIL)
 
 

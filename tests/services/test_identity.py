@@ -45,8 +45,13 @@ def test_all_that_the_shop_signed_is_read() -> None:
     )
     assert signed == SignedIdentity(
         token_id="one",
+        expires_at=START + timedelta(hours=1),
         identity=CustomerIdentity(customer_id="c-1", name="Ana Lima", language="pt-BR", email=MAIL, phone=PHONE),
     )
+
+
+def test_a_token_may_count_for_longer_than_a_database_can_say() -> None:
+    assert CHECK.verify(identity_token(exp=10**18), START).expires_at.year == 9999
 
 
 @pytest.mark.parametrize(
@@ -155,7 +160,11 @@ def test_the_shops_secret_is_in_no_repr() -> None:
 
 
 def signed(customer: str = "c-1", token_id: str | None = None, **identity: Json) -> SignedIdentity:
-    return SignedIdentity(token_id=token_id or new_id(), identity=CustomerIdentity(customer_id=customer, **identity))
+    return SignedIdentity(
+        token_id=token_id or new_id(),
+        expires_at=START + timedelta(hours=1),
+        identity=CustomerIdentity(customer_id=customer, **identity),
+    )
 
 
 async def identify(

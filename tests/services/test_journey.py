@@ -10,7 +10,6 @@ from sqlalchemy import func, select
 from gateway.domain.contact import Address, AddressKind, ChannelName
 from gateway.domain.conversation import EventType
 from gateway.domain.delivery import DeliveryReport, MessageStatus
-from gateway.domain.errors import NotFound
 from gateway.domain.message import AuthorKind, InboundMessage
 from gateway.services.journey import DoubtPolicy, record_reports
 from gateway.services.receive import receive_messages
@@ -57,8 +56,8 @@ def said(message_id: str, status: MessageStatus, part: int = 0, **more: object) 
     )
 
 
-async def record(database: Database, reports: Sequence[DeliveryReport]) -> None:
-    await database.write(lambda tx: record_reports(tx, reports, DOUBT, NOW))
+async def record(database: Database, reports: Sequence[DeliveryReport]) -> list[bool]:
+    return await database.write(lambda tx: record_reports(tx, reports, DOUBT, NOW))
 
 
 async def statuses(database: Database) -> dict[str, str]:
@@ -123,18 +122,37 @@ async def test_a_failed_part_fails_the_message_until_it_is_corrected(database: D
     assert await statuses(database) == {message_id: MessageStatus.DELIVERED}
 
 
-@pytest.mark.parametrize("report", [{"message_id": "018f0000-0000-7000-8000-000000000000"}, {"external_id": "SM404"}])
-async def test_a_report_of_a_message_that_is_not_ours_is_refused(database: Database, report: dict[str, str]) -> None:
-    await queue_replies(database, 1)
-    stray = DeliveryReport(channel=ChannelName.SMS, status=MessageStatus.SENT, received_at=NOW, **report)  # type: ignore[arg-type]
-    with pytest.raises(NotFound):
-        await record(database, [stray])
+NOBODY_S = {"message_id": "018f0000-0000-7000-8000-000000000000"}
 
 
-async def test_a_part_that_does_not_exist_is_refused(database: Database) -> None:
+@pytest.mark.parametrize("named", [NOBODY_S, {"external_id": "SM404"}, {}])
+async def test_a_report_of_a_message_that_is_not_ours_changes_nothing(
+    database: Database, named: dict[str, str]
+) -> None:
     (message_id,) = await queue_replies(database, 1)
-    with pytest.raises(NotFound):
-        await record(database, [said(message_id, MessageStatus.SENT, part=7)])
+    stray = DeliveryReport(channel=ChannelName.SMS, status=MessageStatus.SENT, received_at=NOW, **named)  # type: ignore[arg-type]
+    assert await record(database, [stray]) == [False]
+    assert await statuses(database) == {message_id: MessageStatus.QUEUED}
+
+
+async def test_a_report_of_a_part_that_does_not_exist_changes_nothing(database: Database) -> None:
+    (message_id,) = await queue_replies(database, 1)
+    assert await record(database, [said(message_id, MessageStatus.SENT, part=7)]) == [False]
+    assert await statuses(database) == {message_id: MessageStatus.QUEUED}
+
+
+async def test_strays_among_reports_keep_nothing_from_the_others(database: Database) -> None:
+    first, second = await queue_replies(database, 2)
+    stray = said(NOBODY_S["message_id"], MessageStatus.READ)
+    reports = [
+        stray,
+        said(first, MessageStatus.DELIVERED),
+        said(second, MessageStatus.READ, part=1),
+        said(second, MessageStatus.SENT),
+        stray,
+    ]
+    assert await record(database, reports) == [False, True, False, True, False]
+    assert await statuses(database) == {first: MessageStatus.DELIVERED, second: MessageStatus.SENT}
 
 
 async def test_an_opt_out_in_a_report_suppresses_the_address(database: Database) -> None:

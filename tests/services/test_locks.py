@@ -12,6 +12,7 @@ from gateway.domain.delivery import DeliveryReport, MessageStatus
 from gateway.domain.message import AuthorKind, InboundMessage
 from gateway.services.intake import Recorder
 from gateway.services.journey import DoubtPolicy, Outcome, advance
+from gateway.services.receive import Receipt
 from gateway.services.reply import Author, Reply, reply
 from storage.blobs import open_blobs
 from storage.database import Database, open_database
@@ -65,6 +66,7 @@ def recorder(database: Database) -> Recorder:
 async def start(database: Database, sender: str, channel: ChannelName = ChannelName.SMS) -> str:
     """Return the conversation of a first message."""
     (receipt,) = await recorder(database).record([said(0, sender, channel)])
+    assert isinstance(receipt, Receipt)
     async with database.read() as conn:
         query = select(messages.c.conversation_id).where(messages.c.id == receipt.message_id)
         found: str = (await conn.execute(query)).scalar_one()

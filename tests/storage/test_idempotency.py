@@ -69,7 +69,7 @@ async def test_a_claim_that_was_given_up_is_free(database: Database) -> None:
 
 async def test_old_keys_are_deleted(database: Database) -> None:
     await claim(database)
-    await database.write(lambda tx: delete_keys_before(tx, NOW))
+    assert await database.write(lambda tx: delete_keys_before(tx, before=NOW, limit=10)) == 0
     assert await claim(database) is not None
-    await database.write(lambda tx: delete_keys_before(tx, LATER))
+    assert await database.write(lambda tx: delete_keys_before(tx, before=LATER, limit=10)) == 1
     assert await claim(database) is None

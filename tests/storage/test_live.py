@@ -166,9 +166,9 @@ async def test_a_redis_that_stops_and_comes_back_only_makes_listeners_lag(own_re
             started = asyncio.get_running_loop().time()
             for number in range(100):
                 await sender.publish([notice("topic", number)])
-            assert asyncio.get_running_loop().time() - started < 0.5
+            assert asyncio.get_running_loop().time() - started < 5
             assert await heard(local) == notice("topic", 0)  # nothing stands between listeners of one process
-            await asyncio.wait_for(listener.add("another"), 0.5)
+            await asyncio.wait_for(listener.add("another"), 5)
             own_redis.start()
             assert await heard(listener) is None
             await until(lambda: sender.is_connected and receiver.is_connected)

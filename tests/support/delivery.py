@@ -150,7 +150,7 @@ class Rig:
 @asynccontextmanager
 async def open_rig(database: Database, bus: LiveBus) -> AsyncIterator[Rig]:
     standin = TwilioStandIn(account_sid=ACCOUNT.account_sid, auth_token=ACCOUNT.auth_tokens[0])
-    async with standin.serving() as url, HttpClient(total_timeout_s=1.0) as http:
+    async with standin.serving() as url, HttpClient(total_timeout_s=2.0) as http:
         yield Rig(database, bus, standin, {ChannelName.SMS: _sms(http, url)}, Clock(), http)
 
 

@@ -31,6 +31,7 @@ class GatewayProcess:
     settings: Mapping[str, str]
     port: int = field(default_factory=free_port)
     token: str = ""
+    drain_s: float | None = None  # how long it may take to finish; None: what it takes itself
     process: subprocess.Popen[bytes] | None = None
     http: aiohttp.ClientSession = field(init=False)
     url: str = field(init=False)
@@ -70,6 +71,8 @@ class GatewayProcess:
     async def start(self, *, crash_at: str | None = None, is_awaited: bool = True) -> None:
         """Start it and wait until it is ready; `crash_at` names a step (tests/support/crash_at.py) to die at."""
         program = ["-m", "tests.support.crash_at", crash_at] if crash_at else [str(ROOT / "main.py")]
+        if self.drain_s is not None:
+            program = ["-m", "tests.support.hasty_stop", str(self.drain_s)]
         self.process = start_process(
             [sys.executable, *program, "serve"], log=self.log, env=self._environment(), cwd=self.folder
         )

@@ -1,7 +1,8 @@
 """Both sides of Twilio for tests: the stand-in, and the gateway's webhooks with a list where the intake would be."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlencode
@@ -18,15 +19,16 @@ from channels.twilio import RETRY_OVERRIDES, SignatureCheck, TwilioAccount, Twil
 from channels.twilio_wire import parse_message, parse_report
 from channels.whatsapp.adapter import WhatsAppChannel
 from gateway.domain.contact import Address, AddressKind, ChannelName
-from gateway.domain.delivery import DeliveryReport
+from gateway.domain.delivery import DeliveryReport, SendResult
 from gateway.domain.ids import new_id
 from gateway.domain.message import InboundMessage, OutboundAttachment, OutboundMessage, RawInbound, Source
 from gateway.sandbox.twilio import TwilioStandIn
 from gateway.sandbox.twilio_ledger import Behaviour, Kind
-from gateway.services.receive import Receipt, ReceiptState
 from gateway.web.problem import answer_problems
 from gateway.web.twilio import MESSAGES_PATH, twilio_routes
-from tests.support.channel_contract import Fixture, FormFixture, Harness, Proof, Trouble
+from storage.database import Database
+from storage.live.contract import LiveBus
+from tests.support.channel_contract import Doorstep, Fixture, Harness, Proof, Recorded, Trouble, recording
 from tests.support.ports import free_port
 
 ACCOUNT_SID = "AC" + "0" * 32
@@ -89,14 +91,8 @@ def outbound(channel: ChannelName, *parts: str, files: Sequence[str | None] = ()
 
 
 @dataclass(slots=True)
-class Edge:
+class Edge(Doorstep):
     """The gateway's webhooks: real handlers, real middleware."""
-
-    received: list[RawInbound] = field(default_factory=list)
-
-    async def submit(self, raw: RawInbound) -> Receipt:
-        self.received.append(raw)
-        return Receipt(state=ReceiptState.ACCEPTED)
 
     @asynccontextmanager
     async def serving(self, account: TwilioAccount, port: int = 0) -> AsyncIterator[str]:
@@ -113,36 +109,46 @@ class TwilioHarness:
     edge: Edge
     edge_url: str
     session: aiohttp.ClientSession
-    unreachable: Channel
+    others: Mapping[Trouble, Channel]  # set up so that the trouble can come
     secrets: Sequence[str] = (TOKEN,)
+    usual: Channel = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.usual = self.channel
 
     @property
     def received(self) -> list[RawInbound]:
         return self.edge.received
 
     def parse(self, raw: RawInbound) -> InboundMessage | DeliveryReport:
-        return parse_message(raw) if raw.source is Source.TWILIO_MESSAGE else parse_report(raw)
+        return parse(raw)
 
     async def hand_over(self, fixture: Fixture, proof: Proof) -> bool:
         form = parse_qsl(fixture.body.decode(), keep_blank_values=True)
-        token = TOKEN if proof is Proof.RIGHT else "another token"
-        signature = RequestValidator(token).compute_signature(PUBLIC_URL + MESSAGES_PATH, _Fields(form))
+        token = "another token" if proof is Proof.WRONG else TOKEN
+        url = "https://another.example" if proof is Proof.ELSEWHERE else PUBLIC_URL
+        signature = RequestValidator(token).compute_signature(url + MESSAGES_PATH, _Fields(form))
         headers = {} if proof is Proof.MISSING else {"X-Twilio-Signature": signature}
         headers["Content-Type"] = "application/x-www-form-urlencoded"
         async with self.session.post(self.edge_url + MESSAGES_PATH, data=fixture.body, headers=headers) as answer:
             assert answer.status in (200, 403)
             return answer.status == 200
 
-    def bring_on(self, trouble: Trouble) -> None:
-        if trouble is Trouble.UNREACHABLE:
-            self.channel = self.unreachable
-        else:
-            self.provider.behaviours.add(_BEHAVIOUR[trouble])
+    def is_vouched_for(self, message: InboundMessage) -> bool:
+        return True  # without its signature there is no message
 
-    def outbound(self, text: str) -> OutboundMessage:
+    def bring_on(self, trouble: Trouble) -> None:
+        self.channel = self.others.get(trouble, self.usual)
+        if trouble in _BEHAVIOUR:
+            self.provider.behaviours.add(copy(_BEHAVIOUR[trouble]))
+
+    async def outbound(self, text: str) -> OutboundMessage:
         return outbound(self.channel.name, *self.channel.split(text))
 
-    def sent_requests(self) -> list[object]:
+    async def send(self, message: OutboundMessage, part: int) -> SendResult:
+        return await self.channel.send(message, part)
+
+    async def sent_requests(self) -> list[object]:
         return [(seen.method, seen.path, tuple(seen.form)) for seen in self.provider.requests]
 
     def expected_request(self, message: OutboundMessage, part: int) -> object:
@@ -173,19 +179,29 @@ class _Fields:
         return [value for other, value in self._form if other == name]
 
 
+def parse(raw: RawInbound) -> InboundMessage | DeliveryReport:
+    return parse_message(raw) if raw.source is Source.TWILIO_MESSAGE else parse_report(raw)
+
+
 @asynccontextmanager
-async def open_harness(channel: type[SmsChannel] | type[WhatsAppChannel]) -> AsyncIterator[Harness]:
-    provider, edge = stand_in(), Edge()
+async def open_harness(
+    channel: type[SmsChannel] | type[WhatsAppChannel], database: Database, bus: LiveBus
+) -> AsyncIterator[Harness]:
+    provider, edge = stand_in(), Edge(recording(database, parse))
     async with (
         provider.serving() as api_url,
-        HttpClient(total_timeout_s=0.5) as http,
+        HttpClient() as http,
+        HttpClient(total_timeout_s=1) as hasty,
         edge.serving(account_at(api_url)) as edge_url,
         aiohttp.ClientSession() as session,
     ):
         account, nowhere = account_at(api_url), account_at(f"http://127.0.0.1:{free_port()}")
         yield TwilioHarness(
             channel=channel(account, TwilioMessages(account, http)),
-            unreachable=channel(nowhere, TwilioMessages(nowhere, http)),
+            others={
+                Trouble.TIMEOUT: channel(account, TwilioMessages(account, hasty)),
+                Trouble.UNREACHABLE: channel(nowhere, TwilioMessages(nowhere, http)),
+            },
             provider=provider,
             edge=edge,
             edge_url=edge_url,
@@ -193,7 +209,7 @@ async def open_harness(channel: type[SmsChannel] | type[WhatsAppChannel]) -> Asy
         )
 
 
-def form_fixture(recorded: FormFixture) -> Fixture:
+def form_fixture(recorded: Recorded) -> Fixture:
     """Return a recorded form as the bytes that Twilio posts."""
     body = urlencode(recorded.form, errors="surrogatepass").encode()
     return Fixture(name=recorded.name, body=body, expected=recorded.expected)

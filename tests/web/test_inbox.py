@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 
 import pytest
@@ -9,9 +10,11 @@ from sqlalchemy import Update, text, update
 
 from gateway.domain.agent import Role
 from gateway.domain.contact import AddressKind, ChannelName
+from gateway.domain.ids import new_id
 from gateway.services.allowances import ChannelLimits
 from storage.database import Database, Transaction
 from storage.live.contract import LiveBus
+from storage.orders import Money, Order, insert_order
 from storage.tables import addresses, conversations
 from storage.views import MOST_COUNTED, counts_query
 from tests.support.api import START, Api, Headers, serving
@@ -146,3 +149,34 @@ async def test_what_came_before_is_read_backwards_in_order(
             break
         after = f"&after={answer.json['next']}"
     assert read == everything
+
+
+async def test_one_question_finds_words_addresses_and_orders(database: Database, api: Api, agent: Headers) -> None:
+    contact = await make_contact(database, name="Ana Lima")
+    await make_address(database, contact, kind=AddressKind.EMAIL, value="ana@example.com")
+    conversation = await make_conversation(database, contact)
+    await make_message(database, conversation, text="the serum arrived broken")
+    order = Order(
+        id=new_id(),
+        external_id="o-1",
+        number="10023",
+        status="paid",
+        placed_at=START,
+        total=Money(amount=Decimal("54.00"), currency="EUR"),
+        items=[],
+        contact_id=contact,
+    )
+    await database.write(lambda tx: insert_order(tx, order))
+
+    async def found(q: str) -> tuple[list[str], list[str], list[str]]:
+        answer = await api.ask("GET", f"/v1/search?q={q}", agent)
+        assert answer.status == 200, answer.json
+        kinds = ("conversations", "contacts", "orders")
+        one, two, three = ([item["id"] for item in answer.json[kind]] for kind in kinds)
+        return one, two, three
+
+    assert await found("serum") == ([conversation], [], [])
+    assert (await found("ANA@example.com"))[1] == [contact]
+    assert len((await found("%2310023"))[2]) == 1
+    assert await found("nothing") == ([], [], [])
+    assert (await api.ask("GET", "/v1/search?q=serum")).status == 401

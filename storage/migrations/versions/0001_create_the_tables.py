@@ -78,6 +78,7 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_inbound_keys")),
     )
+    op.create_index(op.f("ix_inbound_keys_at"), "inbound_keys", ["at"], unique=False)
     op.create_table(
         "jobs",
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
@@ -121,6 +122,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("replayed_at IS NULL"),
         postgresql_where=sa.text("replayed_at IS NULL"),
     )
+    op.create_index(
+        "ix_quarantine_replayed_at_done",
+        "quarantine",
+        ["replayed_at"],
+        unique=False,
+        sqlite_where=sa.text("replayed_at IS NOT NULL"),
+        postgresql_where=sa.text("replayed_at IS NOT NULL"),
+    )
     op.create_table(
         "suppressions",
         sa.Column("kind", sa.String(length=16), nullable=False),
@@ -141,6 +150,7 @@ def upgrade() -> None:
         sa.Column("last_inbound_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("undeliverable_reason", sa.Text(), nullable=True),
         sa.Column("chat_seq", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("seen_chat_seq", sa.Integer(), server_default="0", nullable=False),
         sa.Column("merged_from_id", sa.Uuid(as_uuid=False), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["contact_id"], ["contacts.id"], name=op.f("fk_addresses_contact_id")),
@@ -171,6 +181,7 @@ def upgrade() -> None:
         sa.Column("agent_id", sa.Uuid(as_uuid=False), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("live_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name=op.f("fk_sessions_agent_id")),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_sessions")),
     )
