@@ -1,6 +1,7 @@
 """Bringing a database up to the schema of this code. Alembic is imported only when there is something to do."""
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,8 +81,12 @@ def migration_engine(url: str) -> AsyncEngine:
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=OFF", "busy_timeout=30000"):
+    for pragma in ("busy_timeout=30000", "synchronous=FULL", "foreign_keys=OFF"):
         cursor.execute(f"PRAGMA {pragma}")
+    # SQLite waits for nobody here (sqlite.org, "Write-Ahead Logging", 2026): whoever holds the file is another upgrade,
+    # which has set the mode, and the file keeps it.
+    with suppress(sqlite3.OperationalError):
+        cursor.execute("PRAGMA journal_mode=WAL")
     cursor.close()
 
 
