@@ -11,7 +11,7 @@ import msgspec
 from benchmarks.figures import Figure, Run, merge, text_table, write_docs
 from benchmarks.launch import Stage
 from benchmarks.machine import allow_open_files, describe_machine
-from benchmarks.parts import chat, inbound, outbound, start
+from benchmarks.parts import chat, faces, inbound, lists, outbound, start
 from tests.support.postgres import running_postgres
 from tests.support.processes import scratch_folder
 
@@ -26,6 +26,8 @@ _PARTS: dict[str, Callable[[Stage], Awaitable[list[Figure]]]] = {
     "email": outbound.measure_email,
     "chat": chat.measure,
     "start": start.measure,
+    "lists": lists.measure,
+    "faces": faces.measure,
 }
 
 

@@ -21,6 +21,7 @@ class Action(StrEnum):
     LIVE_SUBSCRIBE = "live.subscribe"
     CONVERSATION_READ = "conversation.read"
     CONVERSATION_REPLY = "conversation.reply"
+    CONVERSATION_SEE = "conversation.see"
     CONVERSATION_DRAFT = "conversation.draft"
     CONVERSATION_NOTE = "conversation.note"
     CONVERSATION_TAKE = "conversation.take"
@@ -73,6 +74,7 @@ GRANTS: dict[Action, Grant] = {
     Action.LIVE_SUBSCRIBE: _DAILY_WORK,
     Action.CONVERSATION_READ: _DAILY_WORK,
     Action.CONVERSATION_REPLY: _DAILY_WORK,
+    Action.CONVERSATION_SEE: _AGENTS_ONLY,  # a program reads, and has looked at nothing
     Action.CONVERSATION_DRAFT: _AGENTS_ONLY,  # a draft belongs to the person who types it
     Action.CONVERSATION_NOTE: _DAILY_WORK,
     Action.CONVERSATION_TAKE: _AGENTS_ONLY,  # whoever takes it is its assignee, and a program can't be

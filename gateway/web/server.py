@@ -24,6 +24,7 @@ from gateway.web.v1 import (
     messages,
     quarantine,
     search,
+    seen,
     session,
     tokens,
 )
@@ -33,6 +34,7 @@ API_ROUTES: tuple[Route, ...] = (
     *conversations.ROUTES,
     *inbox_views.ROUTES,
     *search.ROUTES,
+    *seen.ROUTES,
     *actions.ROUTES,
     *channels.ROUTES,
     *messages.ROUTES,

@@ -51,6 +51,8 @@ async def test_a_newcomer_sees_every_channel_in_one_conversation_and_answers_on_
         await expect(row).to_have_count(1)
         await row.get_by_role("button").click()
         stream = page.get_by_role("log", name="Messages")
+        own = sandbox.get_by_role("dialog").get_by_role("listitem").filter(has_text="Words by webchat")
+        await expect(own).to_contain_text("lida")  # the agent has looked at it
         for channel in ChannelName:
             await expect(stream.get_by_text(f"Words by {channel}")).to_be_visible()
         for channel, end in ENDS.items():

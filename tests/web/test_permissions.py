@@ -25,6 +25,7 @@ session.end             agent supervisor admin |
 live.subscribe          agent supervisor admin | api admin
 conversation.read       agent supervisor admin | api admin
 conversation.reply      agent supervisor admin | api admin
+conversation.see        agent supervisor admin |
 conversation.draft      agent supervisor admin |
 conversation.note       agent supervisor admin | api admin
 conversation.take       agent supervisor admin |

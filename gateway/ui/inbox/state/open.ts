@@ -2,7 +2,7 @@
 
 import { type ReadonlySignal, computed, effect, signal } from "@preact/signals";
 import type { ConversationView, MessageView, PageMessageView, PageStoredEvent, StoredEvent } from "../../generated/api";
-import { ApiError, get } from "../../kit/api";
+import { ApiError, get, put } from "../../kit/api";
 import { watch } from "./live";
 import { take } from "./list";
 import { place } from "./place";
@@ -25,6 +25,7 @@ export class OpenConversation {
   private oldest = NEWEST;
   private stop: (() => void) | null = null;
   private refreshing = 0;
+  private seen = 0;
 
   constructor(readonly id: string) {
     this.entries = computed(() => timeline(this.messages.value.values(), this.events.value.values()));
@@ -85,6 +86,14 @@ export class OpenConversation {
     const path = `/v1/conversations/${this.id}/messages`;
     const found = await get<PageMessageView>(path, { after_seq: seq - 1, limit: 1 }).catch(() => null);
     if (found) this.put(found.items);
+  }
+
+  /** The agent looks at it: a visitor in the chat sees that their words were read. */
+  markSeen(): void {
+    const seq = this.lastSeq.value;
+    if (document.hidden || seq <= this.seen) return;
+    this.seen = seq;
+    void put(`/v1/conversations/${this.id}/seen`, { seq }).catch(() => (this.seen = 0));
   }
 
   async refresh(): Promise<void> {

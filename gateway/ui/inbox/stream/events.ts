@@ -58,6 +58,10 @@ export function lineOf(event: StoredEvent, names: Names): string | null {
       return say("stream.event_cancelled");
     case "message.resent":
       return say("stream.event_resent");
+    case "message.handed_over":
+      return say("stream.event_handed_over");
+    case "message.not_handed_over":
+      return say("stream.event_not_handed_over");
     case "attachment.failed":
       return say("stream.event_file_failed");
     case "contact.merged":

@@ -45,6 +45,13 @@ export function Stream({ shown }: { shown: OpenConversation }) {
     return () => observer.disconnect();
   }, []);
 
+  useEffect(() => {
+    const look = () => shown.markSeen();
+    look();
+    document.addEventListener("visibilitychange", look);
+    return () => document.removeEventListener("visibilitychange", look);
+  }, [shown.lastSeq.value]);
+
   const toEnd = () => box.current?.scrollTo({ top: box.current.scrollHeight });
   const scroll = (element: HTMLElement) => {
     isAtEnd.value = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_PX;

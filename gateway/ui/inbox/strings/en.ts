@@ -107,6 +107,8 @@ export const en = {
     event_no_topic: "{name} took the topic away",
     event_cancelled: "A message was taken back",
     event_resent: "A message is sent again",
+    event_handed_over: "The customer has left the chat: the answer went on to where they are reached",
+    event_not_handed_over: "The customer has left the chat, and the answer waits there for them",
     event_file_failed: "A file could not be fetched",
     event_merged: "{name} merged two contacts",
     event_unmerged: "{name} parted two contacts",

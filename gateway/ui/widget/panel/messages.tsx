@@ -15,7 +15,7 @@ export function Messages({ chat }: { chat: Chat }) {
   useEffect(() => {
     place.current?.scrollTo({ top: place.current.scrollHeight });
   }, [messages.length, waiting.length, chat.isShown.value]);
-  const lastOwn = messages.findLast((one) => one.direction === "inbound");
+  const lastOwn = messages.findLast((one) => one.direction === "inbound" && one.seq !== null);
   return (
     <div class="messages" ref={place} tabIndex={0} role="region" aria-label={chat.say("title")}>
       <p class="bubble">{chat.say("greeting")}</p>
