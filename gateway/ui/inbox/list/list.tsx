@@ -4,6 +4,7 @@ import { useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "../../kit/icons";
 import { hasMore, isLoading, loadMore, problem, reload, rows, selected } from "../state/list";
+import { Results } from "../palette/results";
 import { go, place } from "../state/place";
 import { say } from "../strings/say";
 import { BulkBar } from "./bulk_bar";
@@ -23,6 +24,7 @@ export function List() {
       <h1 class="unseen">{heading}</h1>
       <Search />
       {selected.value.size > 0 && <BulkBar />}
+      <Results />
       <Rows />
     </section>
   );
